@@ -21,7 +21,8 @@ export interface DebOrder {
 
 /** Makes a package with dpkg-deb, without debhelper: nothing strips the executable, and the bytes go by the content alone. */
 export async function writeDeb(order: DebOrder): Promise<void> {
-  const tree = await mkdtemp(join(tmpdir(), "penstock-deb-"));
+  const workshop = await mkdtemp(join(tmpdir(), "penstock-deb-"));
+  const tree = join(workshop, "tree");
   try {
     const files = await listFiles(order);
     const scripts = ["postinst", "prerm", "postrm"].map(
@@ -34,7 +35,7 @@ export async function writeDeb(order: DebOrder): Promise<void> {
     await put(join(tree, "DEBIAN/md5sums"), writeSums(files), 0o644);
     await put(join(tree, "DEBIAN/control"), writeControl(order, files), 0o644);
     await setTimes(tree, order.time);
-    const made = join(tree, "..", `.${process.pid}-${order.architecture}.deb`);
+    const made = join(workshop, "made.deb");
     await run(
       [
         "dpkg-deb",
@@ -50,9 +51,9 @@ export async function writeDeb(order: DebOrder): Promise<void> {
       },
     );
     await chmod(made, 0o644);
-    await moveAcross(made, order.file);
+    await copyWhole(made, order.file);
   } finally {
-    await rm(tree, { recursive: true, force: true });
+    await rm(workshop, { recursive: true, force: true });
   }
 }
 
@@ -136,12 +137,11 @@ async function setTimes(tree: string, time: number): Promise<void> {
   }
 }
 
-async function moveAcross(from: string, to: string): Promise<void> {
+async function copyWhole(from: string, to: string): Promise<void> {
   await mkdir(dirname(to), { recursive: true });
   const near = `${to}.new`;
   await Bun.write(near, Bun.file(from));
   await rename(near, to);
-  await rm(from, { force: true });
 }
 
 /** Runs a program that must succeed. */

@@ -103,7 +103,8 @@ async function check(): Promise<void> {
         stdout: "inherit",
         stderr: "inherit",
       });
-      await child.exited;
+      const code = await child.exited;
+      if (code !== 0) throw new Error(`The release in ${copy} gave ${code}.`);
       sums.push(await Bun.file(join(copy, "dist/release/SHA256SUMS")).text());
     } finally {
       await rm(parent, { recursive: true, force: true });
@@ -125,9 +126,15 @@ async function smoke(): Promise<void> {
     const texts = await readTexts();
     await writeDeb({ executable, architecture, version, time: await readTime(), texts, level: 0, file });
     const listed = await run(["dpkg-deb", "--contents", file]);
+    if (
+      !listed
+        .trim()
+        .split("\n")
+        .every((line) => line.includes(" root/root "))
+    )
+      throw new Error(`Not everything belongs to root in:\n${listed}`);
     for (const name of ["etc/penstock/proxy.config.json", "lib/systemd/system/penstock.service", "var/lib/penstock/"])
-      if (!listed.includes(` root/root`) || !listed.includes(`./${name}\n`))
-        throw new Error(`${name} is not in:\n${listed}`);
+      if (!listed.includes(`./${name}\n`)) throw new Error(`${name} is not in:\n${listed}`);
     await run(["dpkg-deb", "--extract", file, join(parent, "root")]);
     for (const script of ["postinst", "prerm", "postrm"]) await run(["sh", "-n", `.ci/debian/${script}`]);
     const penstock = join(parent, "root/usr/bin/penstock");

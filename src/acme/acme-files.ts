@@ -114,9 +114,18 @@ function readAccount(kept: Readonly<Record<string, unknown>> | undefined): KeptA
   };
 }
 
+/** The map in a file; undefined for none, and for a damaged one. Throws when there is a file that cannot be read. */
 async function readJson(path: string): Promise<Readonly<Record<string, unknown>> | undefined> {
+  let text: string;
   try {
-    const value: unknown = JSON.parse(await readFile(path, "utf8"));
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    // Taken for none, it would be replaced: the key of an account would be lost.
+    throw error;
+  }
+  try {
+    const value: unknown = JSON.parse(text);
     return typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : undefined;
   } catch {
     return undefined;

@@ -7,11 +7,13 @@ import { obtainCertificate } from "./obtain.ts";
 import type { AcmeFault } from "./outcome.ts";
 import { readRenewalId } from "./renewal-id.ts";
 import {
+  BEYOND_PAUSES_MS,
   chooseBackOff,
   chooseNextLook,
   chooseSuggestedTime,
   chooseUsualTime,
   findEarliestTime,
+  formatTime,
 } from "./renewal-time.ts";
 import { AcmeSession, type SessionOptions } from "./session.ts";
 import type { Solver } from "./solver.ts";
@@ -75,6 +77,7 @@ export class CertificateKeeper {
   /** Milliseconds since the epoch: when to renew, and when to ask the authority about that again. */
   #renewAt = 0;
   #lookAt = 0;
+  #earliestAt = 0;
   #window = "";
   #issued = 0;
   #failed = 0;
@@ -138,7 +141,8 @@ export class CertificateKeeper {
 
   get #dueAt(): number {
     const { notBefore: usual, askedUntil } = this.#attempts;
-    const notBefore = this.#isAskedFor ? askedUntil : usual;
+    const noted = this.#isAskedFor ? askedUntil : usual;
+    const notBefore = noted > this.#parts.now() + BEYOND_PAUSES_MS ? 0 : noted;
     return Math.max(notBefore, this.#current === undefined ? 0 : this.#renewAt);
   }
 
@@ -188,7 +192,7 @@ export class CertificateKeeper {
     const text = JSON.stringify(window);
     if (text === this.#window) return;
     this.#window = text;
-    this.#renewAt = Math.max(chooseSuggestedTime(window, certificate, random()), findEarliestTime(certificate));
+    this.#renewAt = Math.max(chooseSuggestedTime(window, certificate, random()), this.#earliestAt);
     if (window.explanation !== undefined)
       tell(
         `The authority asks to renew the certificate for ${this.#names} at ${formatTime(this.#renewAt)}. It says why at ${window.explanation}.`,
@@ -246,7 +250,7 @@ export class CertificateKeeper {
       await files.writeCertificate(obtained.value);
       this.#attempts = NO_ATTEMPTS;
       await files.writeAttempts(NO_ATTEMPTS);
-      if (!this.#adopt(obtained.value)) {
+      if (!this.#adopt(obtained.value, now())) {
         // The next one may be no better: it waits as for any other failure.
         await postpone();
         this.#failed += 1;
@@ -279,8 +283,8 @@ export class CertificateKeeper {
     return readRenewalId(this.#current.cert);
   }
 
-  /** Puts a certificate into effect; false when that cannot be, which is told once. */
-  #adopt(certificate: KeptCertificate): boolean {
+  /** Puts a certificate into effect, issued at `since`; false when that cannot be, which is told once. */
+  #adopt(certificate: KeptCertificate, since = certificate.from): boolean {
     const { use, random, now, tell } = this.#parts;
     if (certificate.cert === this.#refused) return false;
     const fault = use(certificate);
@@ -292,7 +296,8 @@ export class CertificateKeeper {
     }
     this.#current = certificate;
     this.#window = "";
-    this.#renewAt = chooseUsualTime(certificate, random());
+    this.#earliestAt = findEarliestTime({ from: since, to: certificate.to });
+    this.#renewAt = Math.max(chooseUsualTime(certificate, random()), this.#earliestAt);
     this.#lookAt = now();
     return true;
   }
@@ -340,10 +345,6 @@ export class CertificateKeeper {
     const [first = "", ...others] = this.plan.names;
     return others.length === 0 ? first : `${first} and ${others.length} more`;
   }
-}
-
-function formatTime(time: number): string {
-  return `${new Date(time).toISOString().slice(0, 19).replace("T", " ")} UTC`;
 }
 
 function describe(error: unknown): string {

@@ -3,6 +3,7 @@ import { readCertificateNames } from "../protocol/tls/read/certificate-names.ts"
 import { readPemCertificates } from "../protocol/tls/read/pem-certificates.ts";
 import { type AcmeResult, failAcme, succeed } from "./outcome.ts";
 import { quoteServer } from "./answers.ts";
+import { formatTime } from "./renewal-time.ts";
 
 /** A chain that can be used, as a text of PEM blocks and nothing else. */
 export interface CheckedChain {
@@ -54,8 +55,4 @@ function listNames(der: Uint8Array): string[] {
   return alternative.map(({ kind, bytes }) =>
     kind === "dns" ? Buffer.from(bytes).toString("latin1").toLowerCase() : `(${kind})`,
   );
-}
-
-function formatTime(time: number): string {
-  return `${new Date(time).toISOString().slice(0, 19).replace("T", " ")} UTC`;
 }

@@ -8,6 +8,8 @@ export interface Life {
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
+/** No pause of `chooseBackOff` is as long. One that is was noted before the clock was set back. */
+export const BEYOND_PAUSES_MS = 15 * DAY_MS;
 /** Lives below that are short: half of one is kept for the next certificate. */
 const SHORT_MS = 10 * DAY_MS;
 
@@ -26,9 +28,9 @@ export function chooseSuggestedTime({ start, end }: RenewalWindow, { from, to }:
   return Math.min(start + (end - start) * random, to - (to - from) / 6);
 }
 
-/** Before that no further certificate is ordered, whatever a server suggests for one that was just issued. */
+/** Before that no further certificate is ordered, whatever a server suggests for one that was just issued, or has it begin in the past. */
 export function findEarliestTime({ from, to }: Life): number {
-  return from + Math.min((to - from) / 10, DAY_MS);
+  return from + Math.max(Math.min((to - from) / 10, DAY_MS), 60_000);
 }
 
 /** Milliseconds until the suggestion is read again. RFC 9773 §4.3 has bounds set. */
@@ -52,4 +54,9 @@ export function chooseBackOff(
   // A server that asks for a year would end renewals.
   const asked = Math.min(retryAfterMs ?? 0, 14 * DAY_MS);
   return asked > usual ? asked + usual * random * 0.1 : usual;
+}
+
+/** A time for people. */
+export function formatTime(time: number): string {
+  return `${new Date(time).toISOString().slice(0, 19).replace("T", " ")} UTC`;
 }

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { resolve } from "node:path";
+import { findConfigFile } from "../config/find-config-file.ts";
 import { readTextFile } from "../config/read-file.ts";
 import { formatJson } from "../escape-text.ts";
 import { type Origin, readOrigin } from "../upgrade/obtain.ts";
@@ -14,7 +15,7 @@ import { sidecarArgs } from "./find-sidecar.ts";
 import { exitCodes } from "./io.ts";
 import { describeShare, showProgress } from "./progress.ts";
 import { isCompiled } from "./start-successor.ts";
-import { type Handover, findRunning, handOverTo } from "./upgrade-handover.ts";
+import { catchUp, type HandedOver, type Handover, findRunning, handOverTo } from "./upgrade-handover.ts";
 
 /** `penstock upgrade`: another executable in the place of this one, and in the running proxy. */
 export const upgrade = createCommand({
@@ -102,10 +103,12 @@ interface Done {
   readonly executable: string;
   readonly replaced: boolean;
   readonly version?: TriedCandidate["versions"];
+  /** The file that the new version accepts; null when there is none here, so that only the defaults were tried. */
+  readonly configuration?: string | null;
   readonly previous?: string;
   readonly sha256?: string;
   readonly signer?: string;
-  readonly handedOver?: { readonly pid: number; readonly version: string };
+  readonly handedOver?: HandedOver;
   readonly dryRun?: true;
 }
 
@@ -166,14 +169,17 @@ async function apply(
     ...(proven?.signer !== undefined && { signer: proven.signer }),
   };
   if (tried === "same") {
-    say(`${target} is this very file. Nothing to do.`);
-    return done({ ...facts, replaced: false });
+    const caught = await catchUp(running, replacing, say);
+    return caught.ok ? done({ ...facts, replaced: false, ...(caught.value && { handedOver: caught.value }) }) : caught;
   }
   const { candidate, versions } = tried;
-  say(`Penstock ${versions.after} starts here and accepts the configuration. In use is ${versions.before}.`);
+  const configuration = await findTriedFile(input);
+  const accepted = configuration === null ? "the defaults (no configuration was found here)" : "the configuration";
+  say(`Penstock ${versions.after} starts here and accepts ${accepted}. In use is ${versions.before}.`);
+  const tested = { ...facts, version: versions, configuration };
   if (input.has("dry-run")) {
     say("--dry-run: nothing was replaced.");
-    return done({ ...facts, version: versions, replaced: false, dryRun: true });
+    return done({ ...tested, replaced: false, dryRun: true });
   }
   const installed = await candidate.install();
   if (!installed.ok) return installed;
@@ -190,7 +196,18 @@ async function apply(
   }
   await installed.value.keep();
   const handedOver = handed.value;
-  return done({ ...facts, version: versions, replaced: true, previous, ...(handedOver && { handedOver }) });
+  return done({ ...tested, replaced: true, previous, ...(handedOver && { handedOver }) });
+}
+
+/** The configuration that `check` reads here. */
+async function findTriedFile({ value, io }: CommandInput): Promise<string | null> {
+  const file = value("config");
+  const found = await findConfigFile({
+    folder: io.folder,
+    variables: io.variables,
+    ...(file !== undefined && { file }),
+  });
+  return (found.ok && found.value.file) || null;
 }
 
 /** The file to replace. One that runs from source has none. */

@@ -109,8 +109,10 @@ function makeCandidate(target: string, path: string): Candidate {
 async function install(target: string, path: string): Promise<Outcome<Installed>> {
   const previous = previousOf(target);
   const older = nameBeside(target, "older");
+  const hadPrevious = await isThere(previous);
+  const takeBack = () => undo(target, hadPrevious ? older : undefined);
+  let isKept = false;
   try {
-    const hadPrevious = await isThere(previous);
     if (hadPrevious) await copyLinked(previous, older);
     const kept = nameBeside(target, "old");
     // On Windows a running program cannot be replaced, but renamed.
@@ -119,23 +121,28 @@ async function install(target: string, path: string): Promise<Outcome<Installed>
       await copyLinked(target, kept);
       await rename(kept, previous);
     }
+    isKept = true;
     await rename(path, target);
     await syncFolder(dirname(target));
     return done({
-      undo: () => undo(target, hadPrevious ? older : undefined),
+      undo: takeBack,
       keep: () => rm(older, { force: true }),
     });
   } catch (error) {
-    await rm(older, { force: true });
-    return refuse("replace", `Cannot replace ${target}: ${describeFault(error)}.`);
+    const undone = isKept ? await takeBack() : done(undefined);
+    if (undone.ok) await rm(older, { force: true });
+    const message = `Cannot replace ${target}: ${describeFault(error)}.`;
+    return refuse("replace", undone.ok ? message : `${message} ${undone.message}`);
   }
 }
 
 async function undo(target: string, older: string | undefined): Promise<Outcome<undefined>> {
   const previous = previousOf(target);
   try {
-    if (process.platform === "win32") await rename(target, nameBeside(target, "failed"));
+    if (process.platform === "win32" && (await isThere(target))) await rename(target, nameBeside(target, "failed"));
     await rename(previous, target);
+    // A rename of a second name of the same file does nothing.
+    await rm(previous, { force: true });
     if (older !== undefined) await rename(older, previous);
     await syncFolder(dirname(target));
     return done(undefined);

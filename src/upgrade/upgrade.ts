@@ -136,14 +136,20 @@ export async function tryPrevious(replacing: Replacing): Promise<Outcome<TriedCa
   return taken.ok ? tryCandidate(taken.value, { ...replacing, allowDowngrade: true }) : taken;
 }
 
+/** Asks the file that is there for its version. */
+export async function readPresentVersion({ target, around }: Replacing): Promise<Outcome<string>> {
+  const read = await readVersion(target, around);
+  if (read.ok) return read;
+  return refuse("start", `${target} cannot be asked for its version. ${read.message}`, read.details);
+}
+
 async function tryCandidate(candidate: Candidate, replacing: Replacing): Promise<Outcome<TriedCandidate>> {
-  const { target, allowDowngrade, configArgs, around, leftovers } = replacing;
+  const { allowDowngrade, configArgs, around, leftovers } = replacing;
   leftovers.add(candidate);
   const after = await readVersion(candidate.path, around);
   if (!after.ok) return after;
-  const before = await readVersion(target, around);
-  if (!before.ok)
-    return refuse("start", `${target} cannot be asked for its version. ${before.message}`, before.details);
+  const before = await readPresentVersion(replacing);
+  if (!before.ok) return before;
   if (compareVersions(after.value, before.value) < 0 && !allowDowngrade)
     return refuse(
       "version",

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { stat, writeFile } from "node:fs/promises";
+import { readlink, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { on } from "../../support/acme-server.ts";
 import { openKeeper } from "../../support/keeper-stand.ts";
@@ -105,6 +105,30 @@ describe("a certificate that is kept", () => {
     expect(stand.server.orders[0]).toMatchObject({ profile: "shortlived" });
   });
 
+  test("that begins in the past and is half over when it is issued is not renewed at once", async () => {
+    await using stand = await openKeeper();
+    // It begins an hour before: 30 of 90 minutes are left.
+    stand.server.lifeMs = 1.5 * HOUR;
+    stand.server.jumpMs = 30_000;
+    stand.keeper.start();
+    await stand.change(0);
+    const began = stand.server.now;
+    await stand.change(1);
+    expect((stand.server.now - began) / 60_000).toBeGreaterThan(2.5);
+    expect((stand.server.now - began) / 60_000).toBeLessThan(5);
+  });
+
+  test("is ordered when the pause after a failure was noted with a clock that was years ahead", async () => {
+    await using stand = await openKeeper();
+    const { files, server } = stand;
+    await files.prepare();
+    await files.writeAttempts({ failures: 1, notBefore: server.now + 900 * DAY, askedUntil: 0 });
+    const began = server.now;
+    stand.keeper.start();
+    expect(await stand.change(0)).toMatchObject({ change: "issued" });
+    expect(server.now - began).toBeLessThan(HOUR);
+  });
+
   test("is ordered without what it replaces when the server says that it was replaced already", async () => {
     await using stand = await openKeeper();
     const { server } = stand;
@@ -134,6 +158,21 @@ describe("a certificate that is kept", () => {
     expect(stand.used).toHaveLength(1);
     expect(stand.keeper.status).toMatchObject({ issued: 1, expiresAt: stand.used[0]?.to });
     expect(stand.told.at(-1)).toMatch(/The one before stays in use until .*\. The next attempt is at /);
+  });
+
+  test("is not ordered with another account because the file of the account cannot be read", async () => {
+    await using stand = await openKeeper();
+    const { server, files } = stand;
+    await files.prepare();
+    const account = join(dirname(files.certificate), "account.json");
+    await symlink("account.json", account);
+    stand.keeper.start();
+    await waitFor(() => stand.told.length > 1, "a message");
+    expect(stand.told[1]).toContain("the files in the folder of the state cannot be used: ELOOP.");
+    expect(server.requests.filter(({ path }) => path === "/new-account")).toEqual([]);
+    expect(await readlink(account)).toBe("account.json");
+    await rm(account);
+    expect(await stand.change(0)).toMatchObject({ change: "issued" });
   });
 
   test("is used from its file at the next start, also when the server is away", async () => {

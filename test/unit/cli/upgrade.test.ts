@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { readdir } from "node:fs/promises";
+import { chmod, readdir } from "node:fs/promises";
 import { findRunning } from "../../../src/cli/upgrade-handover.ts";
 import { runCli } from "../../../src/cli/run-cli.ts";
 import { isCompiled } from "../../../src/cli/start-successor.ts";
@@ -90,6 +90,39 @@ describe("penstock upgrade changes nothing and says why", () => {
     expect(io.told.at(-1)).toBe(
       `Everybody may write to the key ${folder.path}/key.pub. Run: chmod o-w ${folder.path}/key.pub`,
     );
+  });
+});
+
+describe("what the new version accepts", () => {
+  const script = (version: string): string => `#!/bin/sh\n[ "$1" = check ] || echo "penstock ${version} (a script)"\n`;
+
+  async function tryBack(files: Readonly<Record<string, string | object>>, ...args: readonly string[]) {
+    await using folder = await makeFolder({
+      penstock: script("0.2.0"),
+      "penstock.previous": script("0.1.0"),
+      ...files,
+    });
+    const { path } = folder;
+    for (const name of ["penstock", "penstock.previous"]) await chmod(`${path}/${name}`, 0o755);
+    const io = createFakeIo({ folder: path, variables: { PATH: process.env["PATH"] } });
+    expect(await runCli(["upgrade", ...executable, "--rollback", "--dry-run", ...args], io)).toBe(0);
+    return { path, told: io.told, printed: io.printed() };
+  }
+
+  test("is the configuration that is there", async () => {
+    const { told } = await tryBack({ "proxy.config.json": {} });
+    expect(told[0]).toBe("Penstock 0.1.0 starts here and accepts the configuration. In use is 0.2.0.");
+    const { path, printed } = await tryBack({ "mine.json": {} }, "--config", "mine.json", "--json");
+    expect(JSON.parse(printed)).toMatchObject({ ok: true, configuration: `${path}/mine.json` });
+  });
+
+  test("is the defaults where no configuration was found", async () => {
+    const { told } = await tryBack({});
+    expect(told[0]).toBe(
+      "Penstock 0.1.0 starts here and accepts the defaults (no configuration was found here). In use is 0.2.0.",
+    );
+    const { printed } = await tryBack({}, "--json");
+    expect(JSON.parse(printed)).toMatchObject({ ok: true, configuration: null });
   });
 });
 
