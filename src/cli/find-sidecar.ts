@@ -75,9 +75,16 @@ export async function findSidecar(
   const isOurs = isOnThisMachine(place) || (value("sidecar") === undefined && place.tls !== undefined);
   io.note?.(`Asking the sidecar at ${place.unix ?? place.url.origin}.`);
   const token = given ?? (isOurs ? pickToken((await place.located()).tokens, needs) : "");
-  return token === ""
-    ? `Missing the token of the sidecar. Set ${TOKEN_VARIABLE}.`
-    : { url: place.url, unix: place.unix, ...(place.tls && { tls: place.tls }), token };
+  if (token === "") return place.at === undefined ? describeUnset(await place.located(), io.folder) : MISSING_TOKEN;
+  return { url: place.url, unix: place.unix, ...(place.tls && { tls: place.tls }), token };
+}
+
+const MISSING_TOKEN = `Missing the token of the sidecar. Set ${TOKEN_VARIABLE}.`;
+
+/** Nothing names a sidecar, and there is no token for the default one. */
+function describeUnset({ file }: LocatedSidecar, folder: string): string {
+  const fact = file === undefined ? `There is no configuration file in ${folder}` : `"sidecar" is not set in ${file}`;
+  return `${fact}, so that no sidecar is known. Name the configuration with --config, or the sidecar with --sidecar and its token in ${TOKEN_VARIABLE}.`;
 }
 
 /** Where the sidecar is for a request that needs no token. `isNamed`: by a flag, the environment or the configuration. */
