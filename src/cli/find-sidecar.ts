@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import type { ArgsDef } from "citty";
 import type { CompiledConfig } from "../config/compile.ts";
-import { isLoopbackHost, parseListenerAddress } from "../config/listener-address.ts";
+import { isLoopbackHost, nameReachable, parseListenerAddress } from "../config/listener-address.ts";
 import { type LocatedSidecar, locateSidecar } from "../config/locate-sidecar.ts";
 import { formatProblem, quoteValue } from "../config/problem.ts";
 import { TOKEN_VARIABLE } from "../config/overrides.ts";
@@ -183,11 +183,6 @@ function reach(at: SidecarPlan["at"] | URL, path: string, trust: SidecarTrust | 
   if (at.port === 0) return undefined;
   const base = `${tls ? "https" : "http"}://${formatListener(nameReachable(at.host), at.port)}`;
   return { url: new URL(path, base), unix: undefined, ...(tls && { tls }) };
-}
-
-/** The address at which this machine reaches a listener on `host`. */
-function nameReachable(host: string): string {
-  return host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
 }
 
 /** Whether a token of a configuration of this machine goes to nobody else. */
