@@ -4,7 +4,7 @@ import { formatJson } from "../escape-text.ts";
 import { approvalsAnswer } from "../sidecar/approvals.ts";
 import { formatAnswers, formatQuestions } from "./approvals-table.ts";
 import { askAnswer, describeRefusal } from "./ask-answer.ts";
-import { readJson, requestSidecar } from "./ask-sidecar.ts";
+import { pause, readJson, requestSidecar } from "./ask-sidecar.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { findSidecar, type SidecarAccess, sidecarArgs } from "./find-sidecar.ts";
 import { type CliIo, exitCodes } from "./io.ts";
@@ -135,16 +135,6 @@ async function watch(access: SidecarAccess, asJson: boolean, io: CliIo): Promise
   }
   unsubscribe();
   return code;
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
 }
 
 function refuse(io: CliIo, message: string, code: number): number {

@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import { isRecord } from "../config/plain-data.ts";
 import { escapeText } from "../escape-text.ts";
 import type { SidecarAccess } from "./find-sidecar.ts";
@@ -46,6 +47,11 @@ export async function requestSidecar(
   } catch (error) {
     return `Cannot reach the sidecar at ${unix ?? url.origin}: ${describeError(error)}.${adviseOn(error, url)}`;
   }
+}
+
+/** Waits before the sidecar is asked again: for so long, or until the signal. Leaves no listener on the signal. */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await setTimeout(ms, undefined, { signal }).catch(() => {});
 }
 
 /** What an RFC 9457 problem says, or a line of text: so answers a sidecar with TLS that is asked in clear. */

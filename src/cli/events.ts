@@ -1,6 +1,6 @@
 import { isRecord } from "../config/plain-data.ts";
 import { ServerSentEvents } from "../protocol/server-sent-events.ts";
-import { readDetail, requestSidecar } from "./ask-sidecar.ts";
+import { pause, readDetail, requestSidecar } from "./ask-sidecar.ts";
 import { createCommand } from "./command.ts";
 import { findSidecar, type SidecarAccess, sidecarArgs } from "./find-sidecar.ts";
 import { formatEventLine } from "./event-line.ts";
@@ -122,14 +122,4 @@ function formatData(data: string): string {
   } catch {
     return "An event that is not understood.";
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
 }

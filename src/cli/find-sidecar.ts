@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import type { ArgsDef } from "citty";
 import type { CompiledConfig } from "../config/compile.ts";
-import { isLoopbackHost, parseListenerAddress } from "../config/listener-address.ts";
+import { isLoopbackHost, nameReachable, parseListenerAddress } from "../config/listener-address.ts";
 import { type LocatedSidecar, locateSidecar } from "../config/locate-sidecar.ts";
 import { formatProblem, quoteValue } from "../config/problem.ts";
 import { TOKEN_VARIABLE } from "../config/overrides.ts";
@@ -75,9 +75,16 @@ export async function findSidecar(
   const isOurs = isOnThisMachine(place) || (value("sidecar") === undefined && place.tls !== undefined);
   io.note?.(`Asking the sidecar at ${place.unix ?? place.url.origin}.`);
   const token = given ?? (isOurs ? pickToken((await place.located()).tokens, needs) : "");
-  return token === ""
-    ? `Missing the token of the sidecar. Set ${TOKEN_VARIABLE}.`
-    : { url: place.url, unix: place.unix, ...(place.tls && { tls: place.tls }), token };
+  if (token === "") return place.at === undefined ? describeUnset(await place.located(), io.folder) : MISSING_TOKEN;
+  return { url: place.url, unix: place.unix, ...(place.tls && { tls: place.tls }), token };
+}
+
+const MISSING_TOKEN = `Missing the token of the sidecar. Set ${TOKEN_VARIABLE}.`;
+
+/** Nothing names a sidecar, and there is no token for the default one. */
+function describeUnset({ file }: LocatedSidecar, folder: string): string {
+  const fact = file === undefined ? `There is no configuration file in ${folder}` : `"sidecar" is not set in ${file}`;
+  return `${fact}, so that no sidecar is known. Name the configuration with --config, or the sidecar with --sidecar and its token in ${TOKEN_VARIABLE}.`;
 }
 
 /** Where the sidecar is for a request that needs no token. `isNamed`: by a flag, the environment or the configuration. */
@@ -176,11 +183,6 @@ function reach(at: SidecarPlan["at"] | URL, path: string, trust: SidecarTrust | 
   if (at.port === 0) return undefined;
   const base = `${tls ? "https" : "http"}://${formatListener(nameReachable(at.host), at.port)}`;
   return { url: new URL(path, base), unix: undefined, ...(tls && { tls }) };
-}
-
-/** The address at which this machine reaches a listener on `host`. */
-function nameReachable(host: string): string {
-  return host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
 }
 
 /** Whether a token of a configuration of this machine goes to nobody else. */

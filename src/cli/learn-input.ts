@@ -5,7 +5,7 @@ import { describeReadError } from "../config/read-file.ts";
 import type { Observations } from "../learn/learn-rules.ts";
 import { readEntry, type Skipped } from "../learn/read-entry.ts";
 import { ServerSentEvents } from "../protocol/server-sent-events.ts";
-import { readDetail, requestSidecar } from "./ask-sidecar.ts";
+import { pause, readDetail, requestSidecar } from "./ask-sidecar.ts";
 import type { SidecarAccess } from "./find-sidecar.ts";
 
 /** Open tunnels that are kept apart: ends that were lost must not fill the memory. */
@@ -112,7 +112,8 @@ export async function learnFromEvents(
     if (isOpen) last = (await readEvents(answer.body, lesson)) ?? last;
     if (leaving.aborted) return undefined;
     tell("The connection to the sidecar broke. Trying again.");
-    await Bun.sleep(RETRY_MS);
+    await pause(RETRY_MS, leaving);
+    if (leaving.aborted) return undefined;
   }
 }
 

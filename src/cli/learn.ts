@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { parseDuration } from "../config/quantity.ts";
 import { quoteValue } from "../config/problem.ts";
 import { escapeText, formatJson } from "../escape-text.ts";
-import type { LearnedRule } from "../learn/learn-rules.ts";
+import type { LearnedRule, Observations } from "../learn/learn-rules.ts";
 import { describeRule, explainTarget, RULE_FORMS, usesDefaultWay, writeRules } from "../learn/write-rules.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { findSidecar, sidecarArgs } from "./find-sidecar.ts";
@@ -21,6 +21,10 @@ export const learn = createCommand({
   examples: [
     ["penstock learn --from access.log --format yaml", "Write rules from an access log in JSON."],
     ["penstock learn --live 10m --review", "Watch a running proxy for ten minutes, and show what was asked for."],
+    [
+      "penstock learn --from access.log --reported",
+      "Write rules for what report mode let through, and for nothing else.",
+    ],
   ],
   args: {
     from: {
@@ -48,6 +52,11 @@ export const learn = createCommand({
       type: "boolean",
       description: "Print every target with its counts and the names that were seen instead.",
     },
+    reported: {
+      type: "boolean",
+      description:
+        'Learn only what was reported (`mode: "report"`, or `report` of a rule), and leave out what no rule would have refused.',
+    },
     json: { type: "boolean", description: "Print the rules, counts and names as one JSON object, for programs." },
     ...sidecarArgs,
   },
@@ -59,8 +68,8 @@ export const learn = createCommand({
       return exitCodes.usage;
     }
     // The public suffix list is loaded by this command alone.
-    const { learnRules, Observations } = await import("../learn/learn-rules.ts");
-    const lesson = new Lesson(new Observations());
+    const learning = await import("../learn/learn-rules.ts");
+    const lesson = new Lesson(new learning.Observations());
     const fault =
       wanted.liveMs === undefined
         ? await showProgress(
@@ -73,13 +82,14 @@ export const learn = createCommand({
       io.tell(fault);
       return exitCodes.failure;
     }
-    const rules = learnRules(lesson.seen, wanted.threshold);
-    const remarks = describeLesson(lesson, rules);
-    if (input.has("json")) await io.print(`${formatJson(describeForPrograms(lesson, rules), 2)}\n`);
+    const onlyReported = input.has("reported");
+    const rules = learning.learnRules(lesson.seen, wanted.threshold, onlyReported ? "reported" : "everything");
+    const remarks = describeLesson(lesson, rules, onlyReported);
+    if (input.has("json")) await io.print(`${formatJson(describeForPrograms(lesson, rules, onlyReported), 2)}\n`);
     else if (input.has("review")) await io.print(`${rules.map(reviewRule).join("\n")}\n`);
     else await io.print(writeRules(rules, wanted.form, ["Written by penstock learn.", ...remarks]));
     for (const remark of remarks) io.tell(remark);
-    return lesson.seen.size === 0 ? exitCodes.failure : exitCodes.ok;
+    return rules.length === 0 ? exitCodes.failure : exitCodes.ok;
   },
 });
 
@@ -119,7 +129,7 @@ async function learnLive(input: CommandInput, ms: number, lesson: Lesson): Promi
     tenths += 1;
     const { requests, size } = lesson.seen;
     io.tell(
-      `${tenths * TOLD} % of the time: ${requests} requests, ${size} different ones, ${lesson.openTunnels} tunnels are open.`,
+      `${tenths * TOLD} % of the time. Requests: ${requests}; different ones: ${size}; open tunnels: ${lesson.openTunnels}.`,
     );
   }, ms / TOLD);
   const fault = await learnFromEvents(access, lesson, leaving.signal, (line) => io.tell(line));
@@ -131,22 +141,25 @@ async function learnLive(input: CommandInput, ms: number, lesson: Lesson): Promi
 }
 
 /** What there is to say about how the rules came about. */
-function describeLesson({ seen, skipped, lost }: Lesson, rules: readonly LearnedRule[]): string[] {
+function describeLesson(
+  { seen, skipped, lost }: Lesson,
+  rules: readonly LearnedRule[],
+  onlyReported: boolean,
+): string[] {
   const targets = rules.flatMap((rule) => rule.targets);
-  const remarks = [`Learned from ${seen.requests} requests.`];
+  const remarks = [`Learned from ${writeCount(seen.requests - (onlyReported ? seen.unreported : 0), "request")}.`];
   for (const { pattern, hosts, isGeneralised } of targets)
     if (isGeneralised) remarks.push(`${pattern} is generalised from ${hosts.length} names.`);
-  if (skipped.refused > 0) remarks.push(`${skipped.refused} refused requests are not learned.`);
-  if (skipped.failed > 0) remarks.push(`${skipped.failed} requests that failed are not learned.`);
-  if (skipped.unusable_user > 0)
-    remarks.push(`${skipped.unusable_user} requests are not learned: no rule can name their user.`);
-  if (skipped.unreadable > 0)
-    remarks.push(`${skipped.unreadable} lines are not learned: they are no access lines in JSON with a target.`);
-  if (seen.dropped > 0) remarks.push(`${seen.dropped} requests are not learned: too many different ones.`);
-  if (lost > 0)
-    remarks.push(
-      `${lost} events were lost, so that the rules may lack something: learn again, or from the access log.`,
-    );
+  remarks.push(...describeUnreported(seen, onlyReported));
+  const skip = (count: number, what: string, of = ""): void => {
+    if (count > 0) remarks.push(`Not learned: ${writeCount(count, what)}${of}.`);
+  };
+  skip(skipped.refused, "refused request");
+  skip(skipped.failed, "failed request");
+  skip(skipped.unusable_user, "request", " of a user that no rule can name");
+  skip(skipped.unreadable, "line", " without an access record in JSON that has a target");
+  skip(seen.dropped, "request", ", since there were too many different ones");
+  if (lost > 0) remarks.push(`Lost: ${writeCount(lost, "event")}. Learn again, or from the access log.`);
   if (usesDefaultWay(rules))
     remarks.push(
       'The way of "upstream" was taken: the last rule refuses what is not learned. Set no "default" beside it.',
@@ -160,6 +173,21 @@ function describeLesson({ seen, skipped, lost }: Lesson, rules: readonly Learned
   return remarks;
 }
 
+/** What to say of requests that the rules of their time allowed, in a log in which others were reported. */
+function describeUnreported({ requests, unreported }: Observations, onlyReported: boolean): string[] {
+  if (unreported === 0) return [];
+  const count = writeCount(unreported, "request");
+  if (onlyReported) return [`Left out: ${count} that no rule would have refused. Keep the rules that allow them.`];
+  if (unreported === requests) return [];
+  return [
+    `Learned as well: ${count} that no rule would have refused. The learned rules open tunnels to these targets, also where a rule had "paths", "methods" or "request". Leave them out with --reported.`,
+  ];
+}
+
+function writeCount(count: number, what: string): string {
+  return `${count} ${count === 1 ? what : `${what}s`}`;
+}
+
 function reviewRule(rule: LearnedRule): string {
   const { name, users, via, allowPrivate, targets } = rule;
   const terms = [...(via.length > 0 ? [`via ${via.join(", ")}`] : []), ...(allowPrivate ? ["private addresses"] : [])];
@@ -171,10 +199,10 @@ function reviewRule(rule: LearnedRule): string {
   return [head, ...lines].map(escapeText).join("\n");
 }
 
-function describeForPrograms({ seen, skipped, lost }: Lesson, rules: readonly LearnedRule[]) {
+function describeForPrograms({ seen, skipped, lost }: Lesson, rules: readonly LearnedRule[], onlyReported: boolean) {
   return {
     requests: seen.requests,
-    skipped: { ...skipped, too_many: seen.dropped },
+    skipped: { ...skipped, too_many: seen.dropped, not_reported: onlyReported ? seen.unreported : 0 },
     lost,
     rules: rules.map((rule) => ({
       ...describeRule(rule, usesDefaultWay(rules)),

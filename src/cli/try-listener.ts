@@ -3,6 +3,7 @@ import { dirname, relative, resolve } from "node:path";
 
 import { parseIp } from "../address/ip.ts";
 import type { CompiledConfig } from "../config/compile.ts";
+import { nameReachable } from "../config/listener-address.ts";
 import { isRecord, readList, readRecord } from "../config/plain-data.ts";
 import { formatListener } from "../gate/listeners.ts";
 import { readPemCertificates } from "../protocol/tls/read/pem-certificates.ts";
@@ -92,11 +93,6 @@ function findAuthority(
 /** A word for a POSIX shell. */
 function quote(word: string): string {
   return /^[\w./@%+:,-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
-}
-
-/** The address at which this machine reaches a listener on every interface. */
-function nameReachable(host: string): string {
-  return host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
 }
 
 /** The folders for a configuration file, which is absolute, or for none. */

@@ -32,6 +32,11 @@ export function isBindable(host: string): boolean {
   return host === "localhost" || parseIp(host) !== undefined;
 }
 
+/** The address at which this machine reaches a listener that is bound to `host`, which may be every interface. */
+export function nameReachable(host: string): string {
+  return host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
+}
+
 /** Whether only programs of this machine can reach a listener bound there. */
 export function isLoopbackHost(host: string): boolean {
   if (host === "localhost") return true;

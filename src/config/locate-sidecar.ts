@@ -19,6 +19,8 @@ interface LocatedToken {
 
 /** Where the sidecar of a configuration listens, and its tokens. */
 export interface LocatedSidecar {
+  /** The configuration file, absolute; undefined where there is none. */
+  readonly file: string | undefined;
   /** Undefined where it cannot be found. */
   readonly at: SidecarPlan["at"] | undefined;
   /** Those that can be found, the one that may do everything first. */
@@ -48,7 +50,7 @@ export async function locateSidecar(options: Omit<LoadOptions, "terminal">): Pro
     problems.push({ path: ["sidecar"], message: 'Found neither a port nor the path of a socket. Write "port: 9080".' });
   const tokens = await readTokens(readRecord(sidecar), variables, home);
   const trust = await readTrust(readRecord(sidecar)["tls"], home);
-  return { at, tokens, trust, problems: [...problems, ...over.problems] };
+  return { file, at, tokens, trust, problems: [...problems, ...over.problems] };
 }
 
 async function readTokens(

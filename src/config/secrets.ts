@@ -78,12 +78,12 @@ export function* redactInSteps(value: unknown, setting = ""): Steps<unknown> {
   if (typeof value === "string") {
     // A user with a colon may have been written with the password.
     const isSecret = secretSettings.has(setting) || (setting === "username" && value.includes(":"));
-    return isSecret ? "[redacted]" : hideUserinfo(value);
+    return isSecret ? "[redacted]" : hideInUrl(value);
   }
   if (Array.isArray(value)) {
     const list: unknown[] = [];
     for (const element of value) {
-      list.push(typeof element === "string" ? hideUserinfo(element) : yield* redactInSteps(element));
+      list.push(typeof element === "string" ? hideInUrl(element) : yield* redactInSteps(element));
       if (isStep(list.length)) yield;
     }
     return list;
@@ -93,4 +93,9 @@ export function* redactInSteps(value: unknown, setting = ""): Steps<unknown> {
   for (const [name, element] of Object.entries(value))
     map.push([name, yield* redactInSteps(element, nameEntry(setting, name))]);
   return Object.fromEntries(map);
+}
+
+/** Hides what may be a secret in a URL: credentials, and the query, where signed URLs have theirs. */
+function hideInUrl(text: string): string {
+  return hideUserinfo(text).replace(/^(https?:\/\/[^?#]*\?).+/is, "$1[redacted]");
 }

@@ -47,6 +47,14 @@ export class Observations {
     return this.#kinds.size;
   }
 
+  /** Requests of the kinds of which nothing would have been refused. */
+  get unreported(): number {
+    return Array.from(this.kinds, (kind) => (isReported(kind) ? 0 : kind.requests)).reduce(
+      (sum, each) => sum + each,
+      0,
+    );
+  }
+
   add(seen: Seen): void {
     const { host, port, user, via, isPrivate, reportedBy } = seen;
     const key = JSON.stringify([nameHost(host), port, user ?? null, via, isPrivate]);
@@ -65,6 +73,11 @@ export class Observations {
   }
 }
 
+/** Whether a rule would have refused some of it. */
+function isReported({ reporters }: Kind): boolean {
+  return reporters.size > 0;
+}
+
 /** A pattern without its port, and everything on that port that it is made of. */
 interface Part {
   readonly host: string;
@@ -73,17 +86,26 @@ interface Part {
 }
 
 /**
- * Makes rules that allow everything that was seen. From `threshold` names of one registered domain on, at the same port,
- * for the same user and by the same route, all names below what they have in common are allowed. Nothing
- * else is generalised: no address, no port, no domain with public suffixes below it, none of which a name went another way.
+ * Makes rules that allow everything that was seen, or only the kinds of which something would have been refused. From
+ * `threshold` names of one registered domain on, at the same port, for the same user and by the same route, all names
+ * below what they have in common are allowed. Nothing else is generalised: no address, no port, no domain with public
+ * suffixes below it, none of which a name went another way or is left out.
  */
-export function learnRules(observations: Observations, threshold: number): LearnedRule[] {
+export function learnRules(
+  observations: Observations,
+  threshold: number,
+  wanted: "everything" | "reported" = "everything",
+): LearnedRule[] {
   const kinds = [...observations.kinds];
   const ways = new Map<string, Set<string>>();
   const placeOf = ({ host, port }: Seen): string => `${domainOf(host) ?? ""}:${port}`;
-  for (const kind of kinds) getOrMake(ways, placeOf(kind), () => new Set<string>()).add(wayOf(kind));
+  const isWanted = (kind: Kind): boolean => wanted === "everything" || isReported(kind);
+  for (const kind of kinds)
+    getOrMake(ways, placeOf(kind), () => new Set<string>()).add(isWanted(kind) ? wayOf(kind) : "left out");
   const isMixed = (kind: Kind): boolean => (ways.get(placeOf(kind))?.size ?? 0) > 1;
-  const asked = Map.groupBy(kinds, (kind) => JSON.stringify([kind.user ?? null, wayOf(kind), kind.port]));
+  const asked = Map.groupBy(kinds.filter(isWanted), (kind) =>
+    JSON.stringify([kind.user ?? null, wayOf(kind), kind.port]),
+  );
   const rules = new Map<string, Map<string, Part[]>>();
   for (const group of asked.values())
     for (const part of generalise(group, threshold, isMixed)) {

@@ -152,7 +152,10 @@ describe("penstock handover", () => {
     await using folder = await makeFolder({});
     const nothing = await runExecutable(["handover"], { cwd: folder.path });
     expect(nothing).toMatchObject({ code: 2 });
-    expect(nothing.stderr).toContain("Missing the token of the sidecar.");
+    expect(nothing.stderr).toContain(`There is no configuration file in ${folder.path}, so that no sidecar is known.`);
+    const closed = await runExecutable(["handover", "--sidecar", "unix:s.sock"], { cwd: folder.path });
+    expect(closed).toMatchObject({ code: 2 });
+    expect(closed.stderr).toContain("Missing the token of the sidecar.");
     const nobody = await runExecutable(["handover", "--sidecar", "unix:s.sock"], { cwd: folder.path, env: TOKEN });
     expect(nobody.code).toBe(1);
     expect(nobody.stderr).toContain("Cannot reach the sidecar at ");

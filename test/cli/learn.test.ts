@@ -46,7 +46,7 @@ describe("penstock learn", () => {
         await watching.untilTold("Watching.");
         for (const target of seen) expect(await connectTo(proxy.port, target)).toStartWith("HTTP/1.1 200 ");
         expect(await connectTo(proxy.port, `169.254.169.254:${echo.port}`)).toContain(" 403 ");
-        await watching.untilTold("3 requests, 3 different ones, 0 tunnels are open.");
+        await watching.untilTold("Requests: 3; different ones: 3; open tunnels: 0.");
         watching.signal("SIGINT");
         expect(await watching.exited).toBe(0);
         live = watching.stdout;
@@ -56,7 +56,7 @@ describe("penstock learn", () => {
       const learn = (...args: string[]) =>
         runExecutable(["learn", "--from", "access.log", ...args], { cwd: folder.path, env });
       const { stdout: written } = await learn();
-      expect(written).toContain("# 1 refused requests are not learned.\n");
+      expect(written).toContain("# Not learned: 1 refused request.\n");
       const rulesOf = (text: string): string => text.slice(text.indexOf("\nrules:"));
       expect(rulesOf(live)).toBe(rulesOf(written));
       expect((await learn("--review")).stdout).toContain(
@@ -102,12 +102,12 @@ describe("penstock learn", () => {
       using open = await connectRaw(proxy.port);
       open.write(`CONNECT b.example.org:${echo.port} HTTP/1.1\r\nHost: x\r\n\r\n`);
       await open.untilText("\r\n\r\n");
-      await watching.untilTold("0 requests, 0 different ones, 1 tunnels are open.");
+      await watching.untilTold("Requests: 0; different ones: 0; open tunnels: 1.");
       watching.signal("SIGINT");
       expect(await watching.exited).toBe(0);
       expect(watching.stdout).toContain(`"b.example.org:${echo.port}"`);
       expect(watching.stdout).not.toContain("a.example.org");
-      expect(watching.told).toContain("1 refused requests are not learned.");
+      expect(watching.told).toContain("Not learned: 1 refused request.");
     },
     TIMEOUT_MS,
   );

@@ -38,7 +38,7 @@ describe("penstock drain", () => {
   });
 
   test("needs a token, a proxy, and one wish at a time", async () => {
-    expect(await run(["drain"])).toMatchObject({
+    expect(await run(["drain", "--sidecar", "http://127.0.0.1:1"])).toMatchObject({
       code: 2,
       told: ["Missing the token of the sidecar. Set PENSTOCK_SIDECAR_TOKEN."],
     });

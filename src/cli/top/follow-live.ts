@@ -1,9 +1,8 @@
-import { setTimeout } from "node:timers/promises";
 import type * as z from "zod";
 import { liveState, liveTick } from "../../sidecar/live.ts";
 import { ServerSentEvents } from "../../protocol/server-sent-events.ts";
 import { describeRefusal } from "../ask-answer.ts";
-import { requestSidecar } from "../ask-sidecar.ts";
+import { pause, requestSidecar } from "../ask-sidecar.ts";
 import type { SidecarAccess } from "../find-sidecar.ts";
 import { Silence, WENT_SILENT } from "./silence.ts";
 
@@ -30,7 +29,7 @@ export async function followLive(
     if (leaving.aborted) return undefined;
     if (isFinal) return why;
     listener.trouble(`${why} Trying again.`);
-    await setTimeout(RETRY_MS, undefined, { signal: leaving }).catch(() => {});
+    await pause(RETRY_MS, leaving);
     if (leaving.aborted) return undefined;
   }
 }

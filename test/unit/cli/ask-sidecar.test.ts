@@ -1,5 +1,23 @@
 import { describe, expect, test } from "bun:test";
-import { readDetail, readJson } from "../../../src/cli/ask-sidecar.ts";
+import { getEventListeners } from "node:events";
+import { pause, readDetail, readJson } from "../../../src/cli/ask-sidecar.ts";
+
+describe("a pause between two requests", () => {
+  test("leaves no listener on the signal, however often it is made", async () => {
+    const leaving = new AbortController();
+    for (let times = 0; times < 3; times += 1) await pause(1, leaving.signal);
+    expect(getEventListeners(leaving.signal, "abort")).toEqual([]);
+  });
+
+  test("ends with the signal, also with one that came before", async () => {
+    const leaving = new AbortController();
+    const ended = pause(3_600_000, leaving.signal);
+    leaving.abort();
+    await ended;
+    await pause(3_600_000, leaving.signal);
+    expect(getEventListeners(leaving.signal, "abort")).toEqual([]);
+  });
+});
 
 describe("why a sidecar refused", () => {
   const answers = [

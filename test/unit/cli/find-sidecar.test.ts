@@ -112,4 +112,17 @@ describe("the configuration", () => {
   test("without a sidecar leaves the default address", async () => {
     expect(await find({})).toBe("http://127.0.0.1:9080/status of-the-environment");
   });
+
+  test("without a sidecar, and without a token, is what is missing", async () => {
+    await using folder = await makeFolder({});
+    const at = { folder: folder.path, variables: {} };
+    const advice =
+      "so that no sidecar is known. Name the configuration with --config, or the sidecar with --sidecar and its token in PENSTOCK_SIDECAR_TOKEN.";
+    expect(await find({}, at)).toBe(`There is no configuration file in ${folder.path}, ${advice}`);
+    await folder.write({ "proxy.config.json": { listen: ["127.0.0.1:0"] } });
+    expect(await find({}, at)).toBe(`"sidecar" is not set in ${folder.path}/proxy.config.json, ${advice}`);
+    const missing = "Missing the token of the sidecar. Set PENSTOCK_SIDECAR_TOKEN.";
+    expect(await find({ sidecar: "127.0.0.1:7" }, at)).toBe(missing);
+    expect(await find({}, { ...at, variables: { PENSTOCK_SIDECAR_PORT: "8" } })).toBe(missing);
+  });
 });

@@ -61,7 +61,8 @@ describe("penstock usage", () => {
     [["--by", "name"], '--by is "name". Wanted is one of user, client, target, upstream.'],
     [["--top", "0"], '--top is "0". Wanted is a number from 1 to 10000.'],
     [["--json", "--csv"], "Found --json and --csv. Give one of them."],
-    [[], "Missing the token of the sidecar. Set PENSTOCK_SIDECAR_TOKEN."],
+    [[], "There is no configuration file in /nonexistent, so that no sidecar is known."],
+    [["--sidecar", "9080"], "Missing the token of the sidecar. Set PENSTOCK_SIDECAR_TOKEN."],
   ])("refuses %j", async (args, message) => {
     const io = createFakeIo();
     expect(await runCli(["usage", ...args], io)).toBe(2);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 
-import { isLoopbackHost, parseListenerAddress } from "../../../src/config/listener-address.ts";
+import { isLoopbackHost, nameReachable, parseListenerAddress } from "../../../src/config/listener-address.ts";
 
 describe("parseListenerAddress()", () => {
   test.each([
@@ -44,4 +44,14 @@ test.each([
   ["localhost.example.org", false],
 ])("isLoopbackHost(%p) is %p", (host, loopback) => {
   expect(isLoopbackHost(host)).toBe(loopback);
+});
+
+test("nameReachable() gives loopback for every interface, and any other address as it is", () => {
+  expect(["0.0.0.0", "::", "192.0.2.1", "::1", "localhost"].map(nameReachable)).toEqual([
+    "127.0.0.1",
+    "::1",
+    "192.0.2.1",
+    "::1",
+    "localhost",
+  ]);
 });

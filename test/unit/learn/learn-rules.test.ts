@@ -68,6 +68,78 @@ describe("learnRules()", () => {
   });
 });
 
+/** Targets with a rule that would have refused them, or with none; and what is learned of those with one. */
+function learnReported(entries: readonly (readonly [target: string, reportedBy?: string])[]): string[] {
+  const seen = new Observations();
+  for (const [target, reported_rule] of entries) {
+    const read = readEntry({ target, route: "direct", ...(reported_rule !== undefined && { reported_rule }) });
+    if (typeof read === "string") throw new Error(`${target}: ${read}`);
+    seen.add(read);
+  }
+  return learnRules(seen, 3, "reported").flatMap((rule) => rule.targets.map(({ pattern }) => pattern));
+}
+
+describe("learnRules() of what was reported", () => {
+  test("leaves out what no rule would have refused, and keeps what one would have refused once", () => {
+    expect(learnReported([["a.example:443", "default"], ["api.example:443"]])).toEqual(["a.example:443"]);
+    expect(learnReported([["a.example:443"], ["a.example:443", "default"]])).toEqual(["a.example:443"]);
+    expect(learnReported([["api.example:443"]])).toEqual([]);
+  });
+
+  test("generalises to nothing that was left out", () => {
+    const reported = ["a", "b", "c"].map((label) => [`${label}.example.org:443`, "default"] as const);
+    expect(learnReported(reported)).toEqual(["*.example.org:443"]);
+    expect(learnReported([...reported, ["api.example.org:443"]])).toEqual(reported.map(([target]) => target));
+    expect(learnReported([...reported, ["api.example.org:80"]])).toEqual(["*.example.org:443"]);
+  });
+});
+
+describe("penstock learn of a log with reports", () => {
+  async function run(...args: string[]) {
+    const line = (target: string, more: object) => `${JSON.stringify({ target, route: "direct", ...more })}\n`;
+    await using folder = await makeFolder({
+      "access.log":
+        line("a.example:443", { reported: "denied_by_default", reported_rule: "default" }) +
+        line("api.example:443", { rule: "api" }) +
+        line("b.example:443", { detail: "denied_by_rule" }),
+      "allowed.log": line("api.example:443", { rule: "api" }),
+    });
+    const io = createFakeIo({ folder: folder.path });
+    const code = await runCli(["learn", ...args], io);
+    return { code, told: io.told, printed: io.printed() };
+  }
+
+  test("says what it learns beside the reports, and leaves it out with --reported", async () => {
+    const refused = "Not learned: 1 refused request.";
+    const all = await run("--from", "access.log");
+    expect(all.code).toBe(0);
+    expect(all.printed).toContain('"api.example:443"');
+    expect(all.told).toEqual([
+      "Learned from 2 requests.",
+      'Learned as well: 1 request that no rule would have refused. The learned rules open tunnels to these targets, also where a rule had "paths", "methods" or "request". Leave them out with --reported.',
+      refused,
+    ]);
+    const some = await run("--from", "access.log", "--reported");
+    expect(some.code).toBe(0);
+    expect(some.printed).toContain('"a.example:443"');
+    expect(some.printed).not.toContain("api.example");
+    expect(some.told).toEqual([
+      "Learned from 1 request.",
+      "Left out: 1 request that no rule would have refused. Keep the rules that allow them.",
+      refused,
+    ]);
+    const { printed } = await run("--from", "access.log", "--reported", "--json");
+    expect(JSON.parse(printed)).toMatchObject({ requests: 2, skipped: { refused: 1, not_reported: 1 } });
+  });
+
+  test("learns nothing with --reported where nothing was reported, and says nothing of it without", async () => {
+    const none = await run("--from", "allowed.log", "--reported");
+    expect(none.code).toBe(1);
+    expect(none.printed).toContain("rules: []\n");
+    expect((await run("--from", "allowed.log")).told).toEqual(["Learned from 1 request."]);
+  });
+});
+
 describe("readEntry()", () => {
   test.each([
     [{ target: "*.example.org:443" }, "unreadable"],
