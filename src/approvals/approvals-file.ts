@@ -31,6 +31,13 @@ interface Known {
   readonly targets: Policy;
 }
 
+/** Lines that are written together. */
+interface Batch {
+  readonly path: string;
+  readonly lines: string[];
+  readonly written: Promise<string | undefined>;
+}
+
 /**
  * The targets that operators have allowed for always: a list with one entry a line,
  * which people can change as well. One that cannot be used leaves the one before in use.
@@ -39,6 +46,8 @@ export class ApprovalsFile {
   readonly #options: ApprovalsFileOptions;
   #known: Known | undefined;
   #writing: Promise<unknown> = Promise.resolve();
+  /** What waits for the write under way. */
+  #next: Batch | undefined;
 
   constructor(options: ApprovalsFileOptions) {
     this.#options = options;
@@ -53,14 +62,24 @@ export class ApprovalsFile {
     return found.kind === "decided" && found.decision.verdict === "allow";
   }
 
-  /** Adds a target with a comment, one after the other. Gives the reason when that cannot be, as the rest of a sentence. */
+  /** Adds a target with a comment. Those that wait for a write are written together. Gives the reason when that cannot be, as the rest of a sentence. */
   add(target: Endpoint, comment: string): Promise<string | undefined> {
     const path = this.#options.path();
     if (path === undefined) return Promise.resolve(NO_FILE);
-    const entry = formatListEntry(target);
-    const added = this.#writing.then(() => append(path, `${entry}  # ${comment.replaceAll(/[^\x20-\x7e]/g, "?")}\n`));
-    this.#writing = added;
-    return added;
+    const line = `${formatListEntry(target)}  # ${comment.replaceAll(/[^\x20-\x7e]/g, "?")}\n`;
+    if (this.#next?.path === path) {
+      this.#next.lines.push(line);
+      return this.#next.written;
+    }
+    const lines = [line];
+    const written = this.#writing.then(() => {
+      if (this.#next === batch) this.#next = undefined;
+      return append(path, lines.join(""));
+    });
+    const batch: Batch = { path, lines, written };
+    this.#next = batch;
+    this.#writing = written.catch(() => undefined);
+    return written;
   }
 
   #read(): Policy | undefined {
@@ -126,7 +145,7 @@ function takeStamp(path: string): string {
 }
 
 /** Writes the whole file beside the old one: a reader, and a crash, finds one of them. */
-async function append(path: string, line: string): Promise<string | undefined> {
+async function append(path: string, lines: string): Promise<string | undefined> {
   try {
     const file = await realpath(path).catch(() => path);
     await mkdir(dirname(file), { recursive: true, mode: 0o700 });
@@ -134,10 +153,11 @@ async function append(path: string, line: string): Promise<string | undefined> {
       if (describeError(error) === "ENOENT") return HEADER;
       throw error;
     });
+    const whole = `${text}${text === "" || text.endsWith("\n") ? "" : "\n"}${lines}`;
     const next = await open(`${file}.new`, "w", 0o600);
     try {
       await next.chmod(0o600);
-      await next.writeFile(`${text}${text === "" || text.endsWith("\n") ? "" : "\n"}${line}`);
+      await next.writeFile(whole);
       await next.sync();
     } finally {
       await next.close();
