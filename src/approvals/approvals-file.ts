@@ -29,6 +29,8 @@ interface Known {
   readonly stamp: string;
   /** The targets in it, as a policy that allows them and denies the rest. */
   readonly targets: Policy;
+  /** Why the file cannot be used: then the targets are those from before. */
+  readonly fault?: string;
 }
 
 /** Lines that are written together. */
@@ -74,12 +76,19 @@ export class ApprovalsFile {
     const lines = [line];
     const written = this.#writing.then(() => {
       if (this.#next === batch) this.#next = undefined;
-      return append(path, lines.join(""));
+      return this.#write(path, lines.join(""));
     });
     const batch: Batch = { path, lines, written };
     this.#next = batch;
     this.#writing = written.catch(() => undefined);
     return written;
+  }
+
+  /** What is added to a file with a fault would not be in effect. */
+  #write(path: string, lines: string): Promise<string | undefined> {
+    if (this.#options.path() === path) this.#read();
+    const { fault } = this.#known?.path === path ? this.#known : {};
+    return fault === undefined ? append(path, lines) : Promise.resolve(`${path} cannot be used: ${fault}`);
   }
 
   #read(): Policy | undefined {
@@ -95,7 +104,7 @@ export class ApprovalsFile {
         "error",
       );
       // Not read again before it changes.
-      this.#known = { path, stamp, targets: known?.targets ?? compile([]) };
+      this.#known = { path, stamp, targets: known?.targets ?? compile([]), fault: read };
       return this.#known.targets;
     }
     this.#known = { path, stamp, targets: compile(read) };
@@ -154,6 +163,7 @@ async function append(path: string, lines: string): Promise<string | undefined> 
       throw error;
     });
     const whole = `${text}${text === "" || text.endsWith("\n") ? "" : "\n"}${lines}`;
+    if (Buffer.byteLength(whole) > MAX_BYTES) return `${path} would have more than ${MAX_BYTES} bytes`;
     const next = await open(`${file}.new`, "w", 0o600);
     try {
       await next.chmod(0o600);
