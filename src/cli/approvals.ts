@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import type * as z from "zod";
 import { ANSWER_TIMES, type AnswerTime } from "../approvals/approval-table.ts";
 import { formatJson } from "../escape-text.ts";
@@ -131,20 +132,10 @@ async function watch(access: SidecarAccess, asJson: boolean, io: CliIo): Promise
       code = refuse(io, listed.message, exitCodes.failure);
       break;
     }
-    await pause(LOOK_MS, leaving.signal);
+    await setTimeout(LOOK_MS, undefined, { signal: leaving.signal }).catch(() => {});
   }
   unsubscribe();
   return code;
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
 }
 
 function refuse(io: CliIo, message: string, code: number): number {

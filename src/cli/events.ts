@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import { isRecord } from "../config/plain-data.ts";
 import { ServerSentEvents } from "../protocol/server-sent-events.ts";
 import { readDetail, requestSidecar } from "./ask-sidecar.ts";
@@ -76,7 +77,7 @@ async function follow(access: SidecarAccess, asJson: boolean, leaving: AbortSign
       );
       return exitCodes.failure;
     }
-    await pause(RETRY_MS, leaving);
+    await setTimeout(RETRY_MS, undefined, { signal: leaving }).catch(() => {});
     if (leaving.aborted) return exitCodes.ok;
   }
 }
@@ -122,14 +123,4 @@ function formatData(data: string): string {
   } catch {
     return "An event that is not understood.";
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
 }
