@@ -116,6 +116,8 @@ export class ServedConnection implements Served {
     );
     switch (read.kind) {
       case "done":
+        // It may have been evicted in the turn in which the request came: then nothing comes of it.
+        if (this.#evicted.signal.aborted) return false;
         this.state = SAFE_METHODS.has(read.value.head.method) ? "answering" : "acting";
         return this.#answer(read.value);
       case "bad":
