@@ -1,9 +1,7 @@
 import { X509Certificate } from "node:crypto";
-import type { InUse } from "./apply-config.ts";
 import type { KeeperStatus } from "./acme/certificate-keeper.ts";
 import { LATE_PART } from "./certificate-expiry.ts";
 import { describeMissingIssuer } from "./config/compile-tls.ts";
-import type { Gate } from "./gate/gate.ts";
 import type { ListenerCertificate, ListenerTls } from "./proxy/accept/listener-tls.ts";
 import { listHops } from "./proxy/keep-unchanged.ts";
 import type { CertificateRow } from "./sidecar/certificates.ts";
@@ -12,18 +10,66 @@ const DAY_MS = 86_400_000;
 /** Days before its end from which on a certificate is warned of: Let's Encrypt renews then. */
 const SOON_DAYS = 30;
 
-/** The certificates that clients, upstreams and operators are shown, the first to end first. `now` is in milliseconds since the epoch. */
-export function reportCertificates(
-  gate: Gate,
-  { plans, sidecar }: Pick<InUse, "plans" | "sidecar">,
-  now: number,
-  ordered: readonly KeeperStatus[] = [],
-): CertificateRow[] {
-  return [
-    ...plans.flatMap(({ tls }, at) => reportServer(tls, gate.listeners?.[at]?.name, now, ordered)),
-    ...reportServer(sidecar?.tls, "sidecar", now),
-    ...reportClientCertificates(gate, now),
-  ].sort((one, other) => Date.parse(one.not_after) - Date.parse(other.not_after));
+/** What is read from a certificate. */
+interface CertificateFacts {
+  readonly names: readonly string[];
+  readonly issuer: string;
+  /** Milliseconds since the epoch. */
+  readonly begins: number;
+  readonly ends: number;
+  /** Says that its file does not have the certificate of the issuer. */
+  readonly missing: string | undefined;
+}
+
+type CertificateFile = Pick<ListenerCertificate, "file" | "cert">;
+type ReadFacts = (certificate: CertificateFile) => CertificateFacts;
+
+/** The open listeners, and the upstreams in use. */
+interface Shown {
+  readonly listeners: readonly { readonly name: string }[] | undefined;
+  readonly runtime: { readonly current: Parameters<typeof listHops>[0] };
+}
+
+type Certificates = Pick<ListenerTls, "certificates">;
+
+/** The TLS of each listener, and of the sidecar. */
+interface Served {
+  readonly plans: readonly { readonly tls?: Certificates }[];
+  readonly sidecar: { readonly tls: Certificates | undefined } | undefined;
+}
+
+/** Reports the certificates in use. Each is parsed once: `/status` is asked for every few seconds. */
+export class CertificateReporter {
+  readonly #parse: ReadFacts;
+  /** Of the certificates of the last report. */
+  #known: ReadonlyMap<string, CertificateFacts> = new Map();
+
+  constructor(parse = parseFacts) {
+    this.#parse = parse;
+  }
+
+  /** The certificates that clients, upstreams and operators are shown, the first to end first. `now` is in milliseconds since the epoch. */
+  report(
+    gate: Shown,
+    { plans, sidecar }: Served,
+    now: number,
+    ordered: readonly KeeperStatus[] = [],
+  ): CertificateRow[] {
+    const used = new Map<string, CertificateFacts>();
+    const read: ReadFacts = (certificate) => {
+      const key = `${certificate.file}\n${certificate.cert}`;
+      const facts = used.get(key) ?? this.#known.get(key) ?? this.#parse(certificate);
+      used.set(key, facts);
+      return facts;
+    };
+    const rows = [
+      ...plans.flatMap(({ tls }, at) => reportServer(read, tls, gate.listeners?.[at]?.name, now, ordered)),
+      ...reportServer(read, sidecar?.tls, "sidecar", now),
+      ...reportClientCertificates(read, gate, now),
+    ];
+    this.#known = used;
+    return rows.sort((one, other) => Date.parse(one.not_after) - Date.parse(other.not_after));
+  }
 }
 
 /** A sentence for each certificate that has ended, ends soon or is not valid yet. */
@@ -37,7 +83,8 @@ export function warnOfCertificates(rows: readonly CertificateRow[], now: number)
 }
 
 function reportServer(
-  tls: ListenerTls | undefined,
+  read: ReadFacts,
+  tls: Certificates | undefined,
   name: string | undefined,
   now: number,
   ordered: readonly KeeperStatus[] = [],
@@ -45,14 +92,15 @@ function reportServer(
   if (tls === undefined || name === undefined) return [];
   return tls.certificates.map((certificate) => {
     const status = certificate.renewed && ordered.find(({ file }) => file === certificate.file);
-    const row = describeCertificate(certificate, name, now, status && describeRenewal(status));
-    const missing = describeMissingIssuer(certificate);
+    const facts = read(certificate);
+    const row = describeCertificate(certificate.file, facts, name, now, status && describeRenewal(status));
+    const { missing } = facts;
     return missing === undefined ? row : { ...row, warnings: [...row.warnings, missing] };
   });
 }
 
 /** One that many upstreams are shown is told of once. */
-function reportClientCertificates({ runtime }: Gate, now: number): CertificateRow[] {
+function reportClientCertificates(read: ReadFacts, { runtime }: Pick<Shown, "runtime">, now: number): CertificateRow[] {
   const shown = new Map<string, { readonly file: string; readonly cert: string; readonly upstreams: Set<string> }>();
   for (const { name, tls } of listHops(runtime.current)) {
     if (tls?.cert === undefined) continue;
@@ -65,7 +113,7 @@ function reportClientCertificates({ runtime }: Gate, now: number): CertificateRo
   return Array.from(shown.values(), ({ upstreams, ...certificate }) => {
     const [first = "", ...others] = upstreams;
     const more = others.length === 0 ? "" : ` and ${others.length} more`;
-    return describeCertificate(certificate, `upstream ${first}${more}`, now);
+    return describeCertificate(certificate.file, read(certificate), `upstream ${first}${more}`, now);
   });
 }
 
@@ -83,20 +131,29 @@ function describeRenewal({
   };
 }
 
+function parseFacts(certificate: CertificateFile): CertificateFacts {
+  const { subjectAltName, subject, issuer, validFromDate, validToDate } = new X509Certificate(certificate.cert);
+  return {
+    names: listNames(subjectAltName) ?? [readName(subject)],
+    issuer: readName(issuer),
+    begins: validFromDate.getTime(),
+    ends: validToDate.getTime(),
+    missing: describeMissingIssuer(certificate),
+  };
+}
+
 function describeCertificate(
-  { file, cert }: Pick<ListenerCertificate, "file" | "cert">,
+  file: string,
+  { names, issuer, begins, ends }: CertificateFacts,
   usedBy: string,
   now: number,
   renewal?: CertificateRow["renewal"],
 ): CertificateRow {
-  const { subjectAltName, subject, issuer, validFromDate, validToDate } = new X509Certificate(cert);
-  const begins = validFromDate.getTime();
-  const ends = validToDate.getTime();
   return {
     used_by: usedBy,
     file,
-    names: listNames(subjectAltName) ?? [readName(subject)],
-    issuer: readName(issuer),
+    names,
+    issuer,
     not_before: new Date(begins).toISOString(),
     not_after: new Date(ends).toISOString(),
     days: countDays(ends, now),

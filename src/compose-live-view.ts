@@ -1,5 +1,5 @@
 import type { InUse } from "./apply-config.ts";
-import { reportCertificates, warnOfCertificates } from "./certificate-report.ts";
+import { CertificateReporter, warnOfCertificates } from "./certificate-report.ts";
 import type { Drain } from "./drain.ts";
 import type { Gate } from "./gate/gate.ts";
 import type { CarriedState } from "./handover/carried-state.ts";
@@ -45,7 +45,8 @@ export interface LiveViewParts {
 /** Composes what the page and the terminal show. Without a sidecar nothing is counted or kept for it, and no timer runs. */
 export function composeLiveView(parts: ShownParts): LiveViewParts {
   const { gate, inUse, lanes } = parts;
-  const report = (now: number) => reportCertificates(gate, inUse, now, inUse.ordered?.());
+  const reporter = new CertificateReporter();
+  const report = (now: number) => reporter.report(gate, inUse, now, inUse.ordered?.());
   const { metrics, live, counters } = gate;
   const traffic = () => {
     const laned = lanes?.moved();

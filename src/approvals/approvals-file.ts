@@ -29,6 +29,15 @@ interface Known {
   readonly stamp: string;
   /** The targets in it, as a policy that allows them and denies the rest. */
   readonly targets: Policy;
+  /** Why the file cannot be used: then the targets are those from before. */
+  readonly fault?: string;
+}
+
+/** Lines that are written together. */
+interface Batch {
+  readonly path: string;
+  readonly lines: string[];
+  readonly written: Promise<string | undefined>;
 }
 
 /**
@@ -39,6 +48,8 @@ export class ApprovalsFile {
   readonly #options: ApprovalsFileOptions;
   #known: Known | undefined;
   #writing: Promise<unknown> = Promise.resolve();
+  /** What waits for the write under way. */
+  #next: Batch | undefined;
 
   constructor(options: ApprovalsFileOptions) {
     this.#options = options;
@@ -53,14 +64,31 @@ export class ApprovalsFile {
     return found.kind === "decided" && found.decision.verdict === "allow";
   }
 
-  /** Adds a target with a comment, one after the other. Gives the reason when that cannot be, as the rest of a sentence. */
+  /** Adds a target with a comment. Those that wait for a write are written together. Gives the reason when that cannot be, as the rest of a sentence. */
   add(target: Endpoint, comment: string): Promise<string | undefined> {
     const path = this.#options.path();
     if (path === undefined) return Promise.resolve(NO_FILE);
-    const entry = formatListEntry(target);
-    const added = this.#writing.then(() => append(path, `${entry}  # ${comment.replaceAll(/[^\x20-\x7e]/g, "?")}\n`));
-    this.#writing = added;
-    return added;
+    const line = `${formatListEntry(target)}  # ${comment.replaceAll(/[^\x20-\x7e]/g, "?")}\n`;
+    if (this.#next?.path === path) {
+      this.#next.lines.push(line);
+      return this.#next.written;
+    }
+    const lines = [line];
+    const written = this.#writing.then(() => {
+      if (this.#next === batch) this.#next = undefined;
+      return this.#write(path, lines.join(""));
+    });
+    const batch: Batch = { path, lines, written };
+    this.#next = batch;
+    this.#writing = written.catch(() => undefined);
+    return written;
+  }
+
+  /** What is added to a file with a fault would not be in effect. */
+  #write(path: string, lines: string): Promise<string | undefined> {
+    if (this.#options.path() === path) this.#read();
+    const { fault } = this.#known?.path === path ? this.#known : {};
+    return fault === undefined ? append(path, lines) : Promise.resolve(`${path} cannot be used: ${fault}`);
   }
 
   #read(): Policy | undefined {
@@ -76,7 +104,7 @@ export class ApprovalsFile {
         "error",
       );
       // Not read again before it changes.
-      this.#known = { path, stamp, targets: known?.targets ?? compile([]) };
+      this.#known = { path, stamp, targets: known?.targets ?? compile([]), fault: read };
       return this.#known.targets;
     }
     this.#known = { path, stamp, targets: compile(read) };
@@ -126,7 +154,7 @@ function takeStamp(path: string): string {
 }
 
 /** Writes the whole file beside the old one: a reader, and a crash, finds one of them. */
-async function append(path: string, line: string): Promise<string | undefined> {
+async function append(path: string, lines: string): Promise<string | undefined> {
   try {
     const file = await realpath(path).catch(() => path);
     await mkdir(dirname(file), { recursive: true, mode: 0o700 });
@@ -134,10 +162,12 @@ async function append(path: string, line: string): Promise<string | undefined> {
       if (describeError(error) === "ENOENT") return HEADER;
       throw error;
     });
+    const whole = `${text}${text === "" || text.endsWith("\n") ? "" : "\n"}${lines}`;
+    if (Buffer.byteLength(whole) > MAX_BYTES) return `${path} would have more than ${MAX_BYTES} bytes`;
     const next = await open(`${file}.new`, "w", 0o600);
     try {
       await next.chmod(0o600);
-      await next.writeFile(`${text}${text === "" || text.endsWith("\n") ? "" : "\n"}${line}`);
+      await next.writeFile(whole);
       await next.sync();
     } finally {
       await next.close();

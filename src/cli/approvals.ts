@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import type * as z from "zod";
 import { ANSWER_TIMES, type AnswerTime } from "../approvals/approval-table.ts";
 import { formatJson } from "../escape-text.ts";
@@ -131,7 +132,7 @@ async function watch(access: SidecarAccess, asJson: boolean, io: CliIo): Promise
       code = refuse(io, listed.message, exitCodes.failure);
       break;
     }
-    await pause(LOOK_MS, leaving.signal);
+    await setTimeout(LOOK_MS, undefined, { signal: leaving.signal }).catch(() => {});
   }
   unsubscribe();
   return code;

@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import { isRecord } from "../config/plain-data.ts";
 import { ServerSentEvents } from "../protocol/server-sent-events.ts";
 import { pause, readDetail, requestSidecar } from "./ask-sidecar.ts";
@@ -76,7 +77,7 @@ async function follow(access: SidecarAccess, asJson: boolean, leaving: AbortSign
       );
       return exitCodes.failure;
     }
-    await pause(RETRY_MS, leaving);
+    await setTimeout(RETRY_MS, undefined, { signal: leaving }).catch(() => {});
     if (leaving.aborted) return exitCodes.ok;
   }
 }

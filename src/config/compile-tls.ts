@@ -80,7 +80,7 @@ export function findMissingIssuers({ certificates, awaitsIssued }: TlsPlan, path
  * has. Without it the TLS library tries, in each handshake, to open files of the
  * system that are named after the issuer.
  */
-export function describeMissingIssuer({ file, cert }: ListenerCertificate): string | undefined {
+export function describeMissingIssuer({ file, cert }: Pick<ListenerCertificate, "file" | "cert">): string | undefined {
   const [leaf, ...others] = readPemCertificates(cert) ?? [];
   if (leaf === undefined || [leaf, ...others].some((issuer) => leaf.checkIssued(issuer))) return undefined;
   return `The file ${quoteValue(file)} has no certificate of the issuer of its first one: many clients cannot verify it, and each handshake looks for the issuer in files of the system. Append that one, and those between it and the root; certificate authorities call such a file "fullchain.pem".`;

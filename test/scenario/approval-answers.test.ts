@@ -79,6 +79,33 @@ describe("an answer of an operator", () => {
     expect(last.text).toBe("");
   });
 
+  test("of many that come at once each is told when it takes effect, and those that are cut off have none", async () => {
+    await using folder = await makeFolder();
+    await using upstream = await startConnectUpstream();
+    const path = join(folder.path, "allowed.txt");
+    await using proxy = await startProxy(asking(upstream, { approvals: { list: path, max: 100, maxPerClient: 100 } }));
+    // A connection that was kept goes first when others come: also when its next request comes with them.
+    await listApprovals(proxy);
+    await using stack = new AsyncDisposableStack();
+    for (let count = 0; count < 60; count += 1) stack.use(await connectAsking(proxy, `host${count}.example:443`));
+    const open = await waitFor(async () => {
+      const { approvals } = await listApprovals(proxy);
+      return approvals.length === 60 && approvals;
+    }, "60 questions");
+    const told = await Promise.all(
+      open.map(async ({ id, target }) => {
+        const answer = await answerQuestion(proxy, id, { allow: true, for: "always" }).catch(() => undefined);
+        return answer?.status === 200 ? [target] : [];
+      }),
+    );
+    const lines = (await Bun.file(path).text()).split("\n").slice(1, -1);
+    expect(lines.map((line) => line.split(" ")[0] ?? "").sort()).toEqual(told.flat().sort());
+    expect(lines.length).toBeGreaterThanOrEqual(1);
+    const left = new Set((await listApprovals(proxy)).approvals.map(({ target }) => target));
+    expect(told.flat().filter((target) => left.has(target))).toEqual([]);
+    expect(left.size).toBe(60 - lines.length);
+  });
+
   test("always is refused where there is no file, and what is not an answer is told", async () => {
     await using upstream = await startConnectUpstream();
     await using proxy = await startProxy(asking(upstream));

@@ -247,6 +247,28 @@ describe("many connections to the sidecar", () => {
     await Promise.all(peers.map((peer) => peer.untilText("GET / null\n")));
   });
 
+  test("are not cut while their requests may change something: a newcomer is refused", async () => {
+    const { promise, resolve } = Promise.withResolvers<string>();
+    let begun = 0;
+    await using stand = start({
+      deadlines: PATIENT,
+      limits: { total: 8, perPeer: 4, graceMs: 0, burst: 1, whenScarce: 4 },
+      async handle() {
+        begun += 1;
+        return new Response(await promise);
+      },
+    });
+    await using stack = new AsyncDisposableStack();
+    const peers = await Promise.all(Array.from({ length: 4 }, () => connectRaw(stand.port)));
+    for (const peer of peers) stack.use(peer).write("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n");
+    await waitFor(() => begun === 4, "four requests");
+    using newcomer = await connectRaw(stand.port);
+    await newcomer.untilEnd();
+    resolve("done\n");
+    await Promise.all(peers.map((peer) => peer.untilText("done\n")));
+    expect(stand.server.connections).toMatchObject({ open: 4, accepted: 5, evicted: 1 });
+  });
+
   test("that are kept without a request make room", async () => {
     await using stand = start({
       deadlines: PATIENT,

@@ -4,6 +4,8 @@ import type { DescriptorRoom } from "../conn/descriptors.ts";
 export type ServedState =
   /** There is no whole request: nothing is lost when it closes. */
   | "waiting"
+  /** A request that may change something is with its handler: a client that is cut off cannot tell whether it did. */
+  | "acting"
   | "answering"
   /** An authorized answer without an end is under way. */
   | "streaming";
@@ -33,7 +35,7 @@ export interface TableLimits {
 
 /**
  * Bounds the connections of the server. A new one is always admitted, unless all
- * are streaming: where there is no room, the connection is evicted that waits
+ * are acting or streaming: where there is no room, the connection is evicted that waits
  * the longest, of the peer that has the most. So a client that holds connections
  * takes nothing from others, and a request that comes at once is answered.
  */
@@ -99,7 +101,7 @@ export class ConnectionTable {
   /**
    * Chooses whom to evict: a waiting connection before an answering one, then of
    * the peer that has the most, then the oldest. `later` while those that wait
-   * are in their grace, undefined when all are streaming.
+   * are in their grace, undefined when all are acting or streaming.
    */
   #choose(candidates: readonly Served[], limit: number): Served | "later" | undefined {
     const waiting = candidates.filter(({ state }) => state === "waiting");
@@ -125,7 +127,8 @@ export class ConnectionTable {
   #judge(): void {
     for (const member of this.list()) {
       const found = this.#findBeyond(member.peer, 0);
-      if (found === "later") this.#judgeLater();
+      // A request that acts is over soon, and its connection then waits for another one.
+      if (found === "later" || (found === undefined && member.state === "acting")) this.#judgeLater();
       else if (found !== undefined && found !== "nobody") this.#evict(found);
     }
   }

@@ -116,7 +116,9 @@ export class ServedConnection implements Served {
     );
     switch (read.kind) {
       case "done":
-        this.state = "answering";
+        // It may have been evicted in the turn in which the request came: then nothing comes of it.
+        if (this.#evicted.signal.aborted) return false;
+        this.state = SAFE_METHODS.has(read.value.head.method) ? "answering" : "acting";
         return this.#answer(read.value);
       case "bad":
       case "too_large":
@@ -168,6 +170,8 @@ export class ServedConnection implements Served {
       // To HEAD it would be the length of the answer to GET (RFC 9110 §8.6), which is not known without a body.
       const length = bodiless && response.body === null ? undefined : body.length;
       const head = formatHead(response, { length, chunked: false, keeps, now: new Date() });
+      // A client that does not read its answer takes no room from others.
+      this.state = "answering";
       return await writer.write(bodiless ? head : Buffer.concat([head, body]));
     } finally {
       this.#conn.timers.deadlines.stop(expiring, turn);
@@ -217,6 +221,8 @@ export class ServedConnection implements Served {
   }
 }
 
+/** They change nothing (RFC 9110 §9.2.1): who is cut off asks again. */
+const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
 const NOTHING = new Uint8Array(0);
 /** Fits into any socket buffer, so that nothing of it has to be kept. */
 const CONTINUE = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n");

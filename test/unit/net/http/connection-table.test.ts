@@ -66,6 +66,30 @@ describe("ConnectionTable", () => {
     expect([table.open, table.accepted, table.evicted]).toEqual([2, 3, 1]);
   });
 
+  test("refuses a newcomer where every request may change something, and never cuts one of these", () => {
+    const { table, evicted, come } = makeTable(2, 2);
+    come("one", "a", "acting");
+    const other: Mutable<Served> = come("other", "a", "acting").member;
+    expect(come("next", "a").admitted).toBe(false);
+    expect([table.open, table.accepted, table.evicted]).toEqual([2, 3, 1]);
+    other.state = "answering";
+    expect(come("last", "a").admitted).toBe(true);
+    expect(evicted).toEqual(["other"]);
+  });
+
+  test("goes back to its bounds when requests that were too many have acted", async () => {
+    const { table, evicted, come, pass } = makeTable(10, 2, 5);
+    const names = ["a1", "a2", "a3", "a4"];
+    const members: Mutable<Served>[] = names.map((name) => come(name, "a").member);
+    for (const member of members) member.state = "acting";
+    pass(5);
+    await Bun.sleep(20);
+    expect(evicted).toEqual([]);
+    for (const member of members) member.state = "waiting";
+    await waitFor(() => table.open === 2, "the bound");
+    expect(evicted).toEqual(["a1", "a2"]);
+  });
+
   test("leaves those alone that have just come, and closes those that are too many when they still wait after that", async () => {
     const { table, evicted, come, pass } = makeTable(10, 2, 5);
     for (const name of ["a1", "a2"]) come(name, "a");
