@@ -1,4 +1,3 @@
-import { setTimeout } from "node:timers/promises";
 import type * as z from "zod";
 import { ANSWER_TIMES, type AnswerTime } from "../approvals/approval-table.ts";
 import { formatJson } from "../escape-text.ts";
@@ -132,7 +131,7 @@ async function watch(access: SidecarAccess, asJson: boolean, io: CliIo): Promise
       code = refuse(io, listed.message, exitCodes.failure);
       break;
     }
-    await setTimeout(LOOK_MS, undefined, { signal: leaving.signal }).catch(() => {});
+    await pause(LOOK_MS, leaving.signal);
   }
   unsubscribe();
   return code;

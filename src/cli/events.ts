@@ -1,4 +1,3 @@
-import { setTimeout } from "node:timers/promises";
 import { isRecord } from "../config/plain-data.ts";
 import { ServerSentEvents } from "../protocol/server-sent-events.ts";
 import { pause, readDetail, requestSidecar } from "./ask-sidecar.ts";
@@ -77,7 +76,7 @@ async function follow(access: SidecarAccess, asJson: boolean, leaving: AbortSign
       );
       return exitCodes.failure;
     }
-    await setTimeout(RETRY_MS, undefined, { signal: leaving }).catch(() => {});
+    await pause(RETRY_MS, leaving);
     if (leaving.aborted) return exitCodes.ok;
   }
 }

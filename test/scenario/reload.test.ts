@@ -308,7 +308,7 @@ describe("reload.endDenied", () => {
     newcomer.write(connectTo());
     await newcomer.untilEnd();
     const records = await waitFor(() => proxy.records.length >= 2 && proxy.records, "both records");
-    expect(records.find(({ status }) => status === 403)).toMatchObject({ detail: "list_unavailable" });
+    expect(records.find((record) => record["status"] === 403)).toMatchObject({ detail: "list_unavailable" });
     expect(records.filter(({ end }) => end === "denied")).toEqual([]);
   });
 
