@@ -55,6 +55,7 @@ const REPORTED = {
   status: 200,
   end: "closed",
   reported: "denied_by_default",
+  reported_rule: "default",
 };
 
 /** A proxy whose users have tokens, and a token. */
