@@ -3,7 +3,7 @@ import { diffConfigs, keepFixedSettings } from "../config/diff-config.ts";
 import type { LoadResult } from "../config/load.ts";
 import { TOKEN_VARIABLE } from "../config/overrides.ts";
 import { readPlace } from "../config/places.ts";
-import { readRecord } from "../config/plain-data.ts";
+import { readList, readRecord } from "../config/plain-data.ts";
 import { formatPath, type Problem } from "../config/problem.ts";
 import { formatJson } from "../escape-text.ts";
 import { askSidecar, readDetail, readJson } from "./ask-sidecar.ts";
@@ -117,10 +117,14 @@ async function compareWithRunning(
   const answer = await askSidecar(access, access.url, "GET");
   if (typeof answer === "string") return answer;
   if (answer.status !== 200) return `The sidecar refused (${answer.status}): ${await readDetail(answer)}`;
-  // These two are about the process.
-  const { splicing: _, driving: __, ...running } = await readJson(answer);
+  // These are about the process.
+  const { splicing: _, driving: __, derived, ...running } = await readJson(answer);
   // As it came over HTTP.
-  const wanted: unknown = JSON.parse(JSON.stringify(compiled.effective));
-  const { effective, warnings } = keepFixedSettings(running, readRecord(wanted));
+  const wanted: Record<string, unknown> = JSON.parse(JSON.stringify(compiled.effective));
+  // A default that depends on a process would be the same there after a reload.
+  const isDerived = readList(derived).includes("limits.connections") && compiled.derived.length > 0;
+  const { connections } = readRecord(running["limits"]);
+  if (isDerived) wanted["limits"] = { ...readRecord(wanted["limits"]), connections };
+  const { effective, warnings } = keepFixedSettings(running, wanted);
   return { changes: diffConfigs(running, effective), warnings };
 }
