@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { findConfigFile } from "../config/find-config-file.ts";
 import { readTextFile } from "../config/read-file.ts";
 import { formatJson } from "../escape-text.ts";
+import { type Carried, describeCarried } from "../upgrade/carry-capabilities.ts";
 import { type Origin, readOrigin } from "../upgrade/obtain.ts";
 import { type Outcome, done, refuse, type Refusal } from "../upgrade/refusal.ts";
 import { Leftovers, previousOf } from "../upgrade/replace-executable.ts";
@@ -106,6 +107,8 @@ interface Done {
   /** The file that the new version accepts; null when there is none here, so that only the defaults were tried. */
   readonly configuration?: string | null;
   readonly previous?: string;
+  /** The capabilities of the file before, where it has some. */
+  readonly carried?: Carried;
   readonly sha256?: string;
   readonly signer?: string;
   readonly handedOver?: HandedOver;
@@ -185,6 +188,8 @@ async function apply(
   if (!installed.ok) return installed;
   const previous = previousOf(target);
   say(`Replaced ${target}. The one before is ${previous}.`);
+  const { carried } = candidate;
+  if (carried !== undefined) say(describeCarried(target, carried));
   const handed = await handOverTo(running, target, say);
   if (!handed.ok) {
     const undone = await installed.value.undo();
@@ -196,7 +201,7 @@ async function apply(
   }
   await installed.value.keep();
   const handedOver = handed.value;
-  return done({ ...tested, replaced: true, previous, ...(handedOver && { handedOver }) });
+  return done({ ...tested, replaced: true, previous, ...(carried && { carried }), ...(handedOver && { handedOver }) });
 }
 
 /** The configuration that `check` reads here. */
