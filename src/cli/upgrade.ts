@@ -12,6 +12,7 @@ import { KEPT_KEY, readTrustedKeys, type TrustedKey } from "../upgrade/trusted-k
 import { obtainProven, type ProvenFile, type Replacing, type TriedCandidate } from "../upgrade/upgrade.ts";
 import { tryNew, tryPrevious } from "../upgrade/upgrade.ts";
 import { type CommandInput, createCommand } from "./command.ts";
+import { describeSearch } from "./config-args.ts";
 import { sidecarArgs } from "./find-sidecar.ts";
 import { exitCodes } from "./io.ts";
 import { describeShare, showProgress } from "./progress.ts";
@@ -95,6 +96,7 @@ export const upgrade = createCommand({
 interface Prepared {
   readonly replacing: Replacing;
   readonly running: Handover;
+  readonly configuration: string | undefined;
   readonly proven: ProvenFile | undefined;
   readonly tried: TriedCandidate | "same";
 }
@@ -124,8 +126,9 @@ async function prepare(input: CommandInput, say: Say, leftovers: Leftovers): Pro
   if (wrong !== undefined) return refuse("arguments", wrong);
   const running = await findRunning(input);
   if (!running.ok) return running;
-  const replacing = describeReplacing(target.value, leftovers, input);
-  const common = { replacing, running: running.value };
+  const configuration = await findTriedFile(input);
+  const replacing = describeReplacing(target.value, leftovers, configuration, input);
+  const common = { replacing, configuration, running: running.value };
   if (input.has("rollback")) {
     const tried = await tryPrevious(replacing);
     if (!tried.ok) return tried;
@@ -161,7 +164,7 @@ async function prepare(input: CommandInput, say: Say, leftovers: Leftovers): Pro
 }
 
 async function apply(
-  { replacing, running, proven, tried }: Prepared,
+  { replacing, running, configuration, proven, tried }: Prepared,
   input: CommandInput,
   say: Say,
 ): Promise<Outcome<Done>> {
@@ -176,10 +179,9 @@ async function apply(
     return caught.ok ? done({ ...facts, replaced: false, ...(caught.value && { handedOver: caught.value }) }) : caught;
   }
   const { candidate, versions } = tried;
-  const configuration = await findTriedFile(input);
-  const accepted = configuration === null ? "the defaults (no configuration was found here)" : "the configuration";
+  const accepted = configuration ?? "the defaults (no configuration was found here)";
   say(`Penstock ${versions.after} starts here and accepts ${accepted}. In use is ${versions.before}.`);
-  const tested = { ...facts, version: versions, configuration };
+  const tested = { ...facts, version: versions, configuration: configuration ?? null };
   if (input.has("dry-run")) {
     say("--dry-run: nothing was replaced.");
     return done({ ...tested, replaced: false, dryRun: true });
@@ -204,15 +206,10 @@ async function apply(
   return done({ ...tested, replaced: true, previous, ...(carried && { carried }), ...(handedOver && { handedOver }) });
 }
 
-/** The configuration that `check` reads here. */
-async function findTriedFile({ value, io }: CommandInput): Promise<string | null> {
-  const file = value("config");
-  const found = await findConfigFile({
-    folder: io.folder,
-    variables: io.variables,
-    ...(file !== undefined && { file }),
-  });
-  return (found.ok && found.value.file) || null;
+/** The configuration that the new version must accept: found here, so that an older version need not find it. */
+async function findTriedFile(input: CommandInput): Promise<string | undefined> {
+  const found = await findConfigFile(describeSearch(input));
+  return found.ok ? found.value.file : input.value("config");
 }
 
 /** The file to replace. One that runs from source has none. */
@@ -280,8 +277,12 @@ async function readNamed({ value, io }: CommandInput, flag: "sha256" | "ca"): Pr
   return read.ok ? done(read.text) : refuse("arguments", `Cannot read --${flag} ${path}: ${read.reason}.`);
 }
 
-function describeReplacing(target: string, leftovers: Leftovers, { value, has, io }: CommandInput): Replacing {
-  const config = value("config");
+function describeReplacing(
+  target: string,
+  leftovers: Leftovers,
+  config: string | undefined,
+  { has, io }: CommandInput,
+): Replacing {
   return {
     target,
     leftovers,

@@ -87,6 +87,24 @@ export function listVariables(raw: unknown): string[] {
   return findReferences(raw, "variable").map((each) => each.name);
 }
 
+/** A file that a setting names. */
+export interface NamedFile {
+  readonly path: readonly PropertyKey[];
+  readonly kind: FileKind | "state";
+  /** As written. */
+  readonly name: string;
+}
+
+/** The files that a configuration as written names, and the folder of its state. */
+export function listNamedFiles(raw: unknown): NamedFile[] {
+  const { folder } = readRecord(readRecord(raw)["state"]);
+  const state = typeof folder === "string" ? [{ path: ["state", "folder"], kind: "state" as const, name: folder }] : [];
+  const files = findReferences(raw).flatMap(({ path, kind, name }) =>
+    kind === "variable" || name.includes("-----BEGIN") ? [] : [{ path, kind, name }],
+  );
+  return [...files, ...state];
+}
+
 /** The names of the PEM files of a checked configuration that `isPart` chooses by their settings. */
 export function listPemFiles(config: object, isPart: (path: readonly PropertyKey[]) => boolean): string[] {
   const found = findReferences(config, "pem").filter(({ path }) => isPart(path));
