@@ -131,11 +131,15 @@ function judgeFile(file: string, config: string, reader: Reader): string | undef
   if (walked === undefined) return undefined;
   const hidden = unit?.hidden.find((folder) => isWithin(walked.real, [folder]));
   if (hidden !== undefined)
-    return `The service does not see ${file}: its unit hides ${hidden}. ${advise(copyTo(file, config, reader))}`;
+    return `The service does not see ${file}: its unit hides ${hidden}. ${advise(copyTo(file, config, reader))} ${NAME_COPY}`;
   const { obstacle } = walked;
   if (obstacle === undefined) return undefined;
   const where = obstacle.at === walked.real && walked.isWhole ? "" : `the folder ${obstacle.at} has `;
-  return `${describeReader(reader)} cannot read ${file} (${where}${describe(obstacle.found, reader)}). ${advise(mend(obstacle, file, config, reader))}`;
+  const message = `${describeReader(reader)} cannot read ${file} (${where}${describe(obstacle.found, reader)}).`;
+  const commands = mend(obstacle, file, config, reader);
+  return commands === undefined
+    ? `${message} ${advise(copyTo(file, config, reader))} ${NAME_COPY}`
+    : `${message} ${advise(commands)}`;
 }
 
 function judgeState(folder: string, reader: Reader): string | undefined {
@@ -161,13 +165,15 @@ function allowsNew({ real }: Walked, account: Account): boolean {
   return walk(real, account, WRITE | ENTER)?.obstacle === undefined;
 }
 
-/** The commands that let the user past an obstacle. */
-function mend({ at, found, needs }: Obstacle, file: string, config: string, reader: Reader): string[] {
+const NAME_COPY = "Then name the copy, and copy again when the file changes.";
+
+/** The commands that let the user past an obstacle; undefined for a folder that is not ours to open. */
+function mend({ at, found, needs }: Obstacle, file: string, config: string, reader: Reader): string[] | undefined {
   const { account, accounts, configFolder } = reader;
   const isFolder = at !== file && found.isDirectory();
   // Who opens a home or a folder of the system opens more than this file.
   const isOurs = isWithin(at, [configFolder, dirname(config)]) && !accounts.isHome(at);
-  if (isFolder && !isOurs) return copyTo(file, config, reader);
+  if (isFolder && !isOurs) return undefined;
   const path = quoteWord(at);
   const letters = `${needs & READ ? "r" : ""}${needs & ENTER ? "x" : ""}`;
   if (found.uid === account.uid) return [`chmod u+${letters} ${path}`];

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { SYSTEM_FOLDER } from "../config/find-config-file.ts";
 import { readAccounts } from "./accounts.ts";
 import { createCommand } from "./command.ts";
@@ -94,11 +94,18 @@ function listMissing({ executable, config, user }: Wanted, { root, configFolder 
         ]),
     ...(existsSync(config)
       ? []
-      : [`there is no ${config} yet, and the service starts only with it. "penstock init" writes one to begin with.`]),
+      : [`there is no ${config} yet, and the service starts only with it. ${adviseInit(config)}`]),
     ...(user === undefined || readAccounts(root).find(user) !== undefined
       ? []
       : [`there is no user ${user} in /etc/passwd. Run "useradd --system --user-group ${user}".`]),
   ];
+}
+
+function adviseInit(config: string): string {
+  const [, format] = /\/proxy\.config\.(ts|json|yaml|toml)$/.exec(config) ?? [];
+  if (format === undefined) return '"penstock init" writes one to begin with.';
+  const folder = dirname(config);
+  return `To begin with, run "mkdir -p ${folder} && cd ${folder} && penstock init --format ${format}".`;
 }
 
 /** Writes the unit; says why it cannot. One that is there already and the same is left as it is. */

@@ -73,4 +73,7 @@ test("penstock service --install says what the service would miss: its configura
   expect(await install("--executable", "/usr/bin/penstock", "--config", "/etc/nothing/p.json")).toEqual([
     'Warning: there is no /etc/nothing/p.json yet, and the service starts only with it. "penstock init" writes one to begin with.',
   ]);
+  expect(await install("--executable", "/usr/bin/penstock", "--config", "/etc/nothing/proxy.config.yaml")).toEqual([
+    'Warning: there is no /etc/nothing/proxy.config.yaml yet, and the service starts only with it. To begin with, run "mkdir -p /etc/nothing && cd /etc/nothing && penstock init --format yaml".',
+  ]);
 });
