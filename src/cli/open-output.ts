@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, lstat, open, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { readErrorCode } from "../error-code.ts";
 import { describeReadError } from "../config/read-file.ts";
 
 /**
@@ -43,7 +44,7 @@ async function ifThere<T>(found: Promise<T>): Promise<T | undefined> {
   try {
     return await found;
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    if (readErrorCode(error) === "ENOENT") return undefined;
     throw error;
   }
 }
@@ -63,7 +64,7 @@ async function replace(path: string): Promise<FileHandle> {
 
 /** What went wrong with writing a file, for people; continues a sentence. */
 export function describeWriteError(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const code = readErrorCode(error);
   switch (code) {
     case "EEXIST":
       return "it is there already. Choose another name, or replace it with --force";
