@@ -1,7 +1,9 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { readErrorCode } from "../error-code.ts";
+import { makePrivateFolder, writeDurably } from "../state/durable-file.ts";
 import type { AccountFile, KeptAccount } from "./account.ts";
 import { type AcmePlan, identifyCertificate } from "./acme-plan.ts";
 
@@ -53,13 +55,13 @@ export class AcmeFiles {
     const file = join(authority, "account.json");
     this.account = {
       read: () => readJson(file).then(readAccount),
-      write: (account) => writeWhole(file, `${JSON.stringify(account, null, 2)}\n`),
+      write: (account) => writeDurably(file, `${JSON.stringify(account, null, 2)}\n`),
     };
   }
 
   /** Makes the folder. */
   async prepare(): Promise<void> {
-    await mkdir(dirname(this.certificate), { recursive: true, mode: 0o700 });
+    await makePrivateFolder(dirname(this.certificate));
   }
 
   /** The certificate that is kept; undefined for none, or for one that cannot be used. */
@@ -76,7 +78,7 @@ export class AcmeFiles {
   }
 
   async writeCertificate({ cert, key }: Pick<KeptCertificate, "cert" | "key">): Promise<void> {
-    await writeWhole(this.certificate, key + cert);
+    await writeDurably(this.certificate, key + cert);
   }
 
   async readAttempts(): Promise<Attempts> {
@@ -86,7 +88,7 @@ export class AcmeFiles {
   }
 
   async writeAttempts(attempts: Attempts): Promise<void> {
-    await writeWhole(this.#attempts, `${JSON.stringify(attempts)}\n`);
+    await writeDurably(this.#attempts, `${JSON.stringify(attempts)}\n`);
   }
 }
 
@@ -120,7 +122,7 @@ async function readJson(path: string): Promise<Readonly<Record<string, unknown>>
   try {
     text = await readFile(path, "utf8");
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    if (readErrorCode(error) === "ENOENT") return undefined;
     // Taken for none, it would be replaced: the key of an account would be lost.
     throw error;
   }
@@ -130,17 +132,6 @@ async function readJson(path: string): Promise<Readonly<Record<string, unknown>>
   } catch {
     return undefined;
   }
-}
-
-async function writeWhole(path: string, text: string): Promise<void> {
-  const file = await open(`${path}.new`, "w", 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(`${path}.new`, path);
 }
 
 function shorten(text: string): string {
