@@ -9,8 +9,12 @@ export interface ListsInUseOptions extends PlannedListsOptions {
   readonly fetch: (order: FetchOrder) => Promise<Fetched>;
   /** From 0 to 1. */
   readonly random: () => number;
+  /** Removes what is kept of lists that nobody uses any more. `keys`: those of the configuration. */
+  readonly tidy: (keys: readonly string[]) => Promise<void>;
   /** Milliseconds that a start or a reload waits for lists that have to be fetched. Default: 5,000. */
   readonly firstFetchMs?: number;
+  /** Milliseconds between two times that `tidy` is called. Default: an hour. */
+  readonly tidyMs?: number;
 }
 
 /** The lists of a new configuration, to be put into use or thrown away. */
@@ -35,9 +39,13 @@ export class ListsInUse {
   readonly #options: ListsInUseOptions;
   #current: PlannedLists | undefined;
   #fetched: ReadonlyMap<string, FetchedList> = new Map();
+  readonly #tidying: Timer;
 
   constructor(options: ListsInUseOptions) {
     this.#options = options;
+    const tidy = (): void => void options.tidy(this.#current?.plan.sources.map(({ key }) => key) ?? []);
+    this.#tidying = setInterval(tidy, options.tidyMs ?? TIDY_MS);
+    this.#tidying.unref();
   }
 
   /** The text in use. */
@@ -92,6 +100,7 @@ export class ListsInUse {
   }
 
   close(): void {
+    clearInterval(this.#tidying);
     for (const list of this.#fetched.values()) list.close();
     this.#current?.end();
   }
@@ -146,3 +155,5 @@ export class ListsInUse {
 
 /** Milliseconds that a start or a reload waits for lists that have to be fetched. */
 const FIRST_FETCH_MS = 5000;
+/** An hour: the clock of a machine that starts may be wrong until then. */
+const TIDY_MS = 3_600_000;
