@@ -14,7 +14,7 @@ import type { StateFolderPlan } from "./state/state-folder.ts";
 
 /** The parts of a daemon that certificates are ordered for. */
 export interface AcmeParts {
-  readonly gate: Pick<Gate, "events" | "listeners">;
+  readonly gate: Pick<Gate, "events" | "listeners" | "reportBug">;
   readonly inUse: {
     readonly plans: readonly ListenerPlan[];
     readonly compiled: { readonly state?: StateFolderPlan };
@@ -141,7 +141,8 @@ export class AcmeCertificates {
         return succeed(undefined);
       },
       describeListeners: () => Array.from(this.#listListeners(key), ({ name }) => `the listener ${name}`).join(" or "),
-      serveTexts,
+      serveTexts: (port, texts) =>
+        serveTexts(port, texts, (error) => this.#parts.gate.reportBug(error, "to the port for http-01")),
       callHook: async (call) => {
         const called = await callHook(call, HOOK_MS);
         if (called.ok) return undefined;
@@ -164,14 +165,18 @@ export function warnOfAcme(statuses: readonly KeeperStatus[]): string[] {
   });
 }
 
-function serveTexts(port: number, texts: ReadonlyMap<string, string>): ReturnType<SolverParts["serveTexts"]> {
+function serveTexts(
+  port: number,
+  texts: ReadonlyMap<string, string>,
+  reportBug: (error: unknown) => void,
+): ReturnType<SolverParts["serveTexts"]> {
   const handle = ({ method, url }: Request): Response => {
     const text = texts.get(new URL(url).pathname);
     if (text === undefined || (method !== "GET" && method !== "HEAD"))
       return new Response("Not found\n", { status: 404 });
     return new Response(text, { headers: { "Content-Type": "application/octet-stream" } });
   };
-  const open = (host: string) => serveHttp({ at: { host, port }, handle, reportBug: () => {} });
+  const open = (host: string) => serveHttp({ at: { host, port }, handle, reportBug });
   let started = open("::");
   // A machine without IPv6.
   if (!started.ok && started.code !== "EADDRINUSE" && started.code !== "EACCES") started = open("0.0.0.0");
