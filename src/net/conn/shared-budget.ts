@@ -10,6 +10,12 @@ const BULK_BYTES = 16_385;
 const PAUSE_MS = 1000;
 /** This part of a turn is not worth a read of its own: with less left the turn is over. */
 const LAST_PART = 1 / 8;
+/**
+ * Turns of bulk transfers come at multiples of so many milliseconds, so that one
+ * wake-up serves many flows. Half of it earlier or later than they were earned: no
+ * bucket runs over meanwhile that holds as much as comes in the whole.
+ */
+const GRID_MS = 100;
 /** Milliseconds that may be reserved in advance. Where so many wait, flows do not reserve, but ask again. */
 const MAX_AHEAD_MS = 60_000;
 
@@ -140,8 +146,10 @@ export class SharedBudget {
   #reserve(bytes: number): boolean {
     this.#creditUntil = -Infinity;
     let latest = -1;
+    let isOnGrid = bytes >= BULK_BYTES;
     for (const bucket of this.#numbers) {
       if (!this.#buckets.limits(bucket)) continue;
+      isOnGrid &&= this.#buckets.measureBurstMs(bucket) >= GRID_MS;
       const dueIn = this.#buckets.dueIn(bucket, bytes);
       if (dueIn <= latest) continue;
       latest = dueIn;
@@ -153,6 +161,7 @@ export class SharedBudget {
     const isAhead = latest <= MAX_AHEAD_MS;
     this.#reserved = isAhead ? bytes : 0;
     this.#dueAt = this.#since + (isAhead ? latest : PATIENCE_MS);
+    if (isOnGrid) this.#dueAt = Math.max(this.#since, Math.round(this.#dueAt / GRID_MS) * GRID_MS - 1);
     if (isAhead) for (const bucket of this.#numbers) this.#buckets.take(bucket, bytes);
     this.#buckets.beginWaiting(this.#waitsFor);
     return true;
