@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import { AcmeFiles } from "./acme/acme-files.ts";
 import { type AcmePlan, identifyCertificate } from "./acme/acme-plan.ts";
 import { type CertificateChange, CertificateKeeper, type KeeperStatus } from "./acme/certificate-keeper.ts";
@@ -197,16 +198,6 @@ function describeChange({ nextAttempt, ...change }: CertificateChange): Record<s
   return { use: "listener", ...change, next_attempt: nextAttempt };
 }
 
-function wait(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    timer.unref();
-    signal.addEventListener("abort", end);
-  });
+async function wait(ms: number, signal: AbortSignal): Promise<void> {
+  await setTimeout(ms, undefined, { signal, ref: false }).catch(() => {});
 }

@@ -8,3 +8,13 @@ export function readErrorCode(error: unknown): string | undefined {
 export function nameError(error: unknown): string {
   return readErrorCode(error) ?? (error instanceof Error ? error.message : String(error));
 }
+
+/** What becomes of work on a file; undefined where there is no such file. */
+export async function ifPresent<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (readErrorCode(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}

@@ -2,7 +2,7 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { readErrorCode } from "../error-code.ts";
+import { ifPresent } from "../error-code.ts";
 import { makePrivateFolder, writeDurably } from "../state/durable-file.ts";
 import type { AccountFile, KeptAccount } from "./account.ts";
 import { type AcmePlan, identifyCertificate } from "./acme-plan.ts";
@@ -118,14 +118,9 @@ function readAccount(kept: Readonly<Record<string, unknown>> | undefined): KeptA
 
 /** The map in a file; undefined for none, and for a damaged one. Throws when there is a file that cannot be read. */
 async function readJson(path: string): Promise<Readonly<Record<string, unknown>> | undefined> {
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (error) {
-    if (readErrorCode(error) === "ENOENT") return undefined;
-    // Taken for none, it would be replaced: the key of an account would be lost.
-    throw error;
-  }
+  // One that cannot be read is not taken for none: it would be replaced, and the key of an account would be lost.
+  const text = await ifPresent(readFile(path, "utf8"));
+  if (text === undefined) return undefined;
   try {
     const value: unknown = JSON.parse(text);
     return typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : undefined;

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, lstat, open, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { readErrorCode } from "../error-code.ts";
+import { ifPresent, readErrorCode } from "../error-code.ts";
 import { describeReadError } from "../config/read-file.ts";
 
 /**
@@ -30,23 +30,14 @@ interface Target {
 
 /** Where the file really is; undefined for a link that somebody else may have put there. */
 async function findTarget(path: string): Promise<Target | undefined> {
-  const found = await ifThere(lstat(path));
+  const found = await ifPresent(lstat(path));
   if (found === undefined) return { path, special: false };
   if (!found.isSymbolicLink()) return { path, special: !found.isFile() };
   if (found.uid !== 0 && found.uid !== process.geteuid?.()) return undefined;
-  const behind = await ifThere(stat(path));
+  const behind = await ifPresent(stat(path));
   // Links of /proc lead to what has no name.
   if (behind !== undefined && !behind.isFile()) return { path, special: true };
   return { path: behind === undefined ? path : await realpath(path), special: false };
-}
-
-async function ifThere<T>(found: Promise<T>): Promise<T | undefined> {
-  try {
-    return await found;
-  } catch (error) {
-    if (readErrorCode(error) === "ENOENT") return undefined;
-    throw error;
-  }
 }
 
 async function replace(path: string): Promise<FileHandle> {

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { readErrorCode } from "../error-code.ts";
+import { ifPresent } from "../error-code.ts";
 import { makePrivateFolder, writeDurably } from "../state/durable-file.ts";
 
 /** Where the last good text of a list is kept in the state folder. */
@@ -28,10 +28,10 @@ const COPY = /^[0-9a-f]{32}\.list(?:\.(?:\d+\.)?(?:new|removed))*$/;
 export async function tidyListCopies(stateFolder: string, keys: readonly string[], now: number): Promise<void> {
   const used = new Set(keys.map((key) => nameCopy(stateFolder, key)));
   const folder = join(stateFolder, "lists");
-  for (const name of (await ifThere(readdir(folder))) ?? []) {
+  for (const name of (await ifPresent(readdir(folder))) ?? []) {
     const path = join(folder, name);
-    if (used.has(path)) await ifThere(utimes(path, now / 1000, now / 1000));
-    else if (COPY.test(name)) await ifThere(removeUnused(path, now - UNUSED_MS));
+    if (used.has(path)) await ifPresent(utimes(path, now / 1000, now / 1000));
+    else if (COPY.test(name)) await ifPresent(removeUnused(path, now - UNUSED_MS));
   }
 }
 
@@ -42,16 +42,6 @@ async function removeUnused(path: string, usedSince: number): Promise<void> {
   await rename(path, taken);
   if ((await stat(taken)).mtimeMs > usedSince) await rename(taken, path);
   else await rm(taken);
-}
-
-/** Another process may have removed it first. */
-async function ifThere<T>(found: Promise<T>): Promise<T | undefined> {
-  try {
-    return await found;
-  } catch (error) {
-    if (readErrorCode(error) === "ENOENT") return undefined;
-    throw error;
-  }
 }
 
 /** The last good text of a list; undefined when there is none, or when it is damaged. */

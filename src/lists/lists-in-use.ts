@@ -1,3 +1,4 @@
+import { withinMs } from "../net/conn/time-limit.ts";
 import type { FetchOrder, Fetched } from "../net/http/fetch-text.ts";
 import type { Policy } from "../proxy/policy/policy.ts";
 import { FetchedList } from "./fetched-list.ts";
@@ -146,10 +147,7 @@ export class ListsInUse {
 
   async #waitFor(lists: readonly Promise<void>[]): Promise<void> {
     if (lists.length === 0) return;
-    const { promise: elapsed, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, this.#options.firstFetchMs ?? FIRST_FETCH_MS);
-    await Promise.race([Promise.all(lists), elapsed]);
-    clearTimeout(timer);
+    await withinMs(Promise.all(lists), this.#options.firstFetchMs ?? FIRST_FETCH_MS);
   }
 }
 
