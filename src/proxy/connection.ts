@@ -141,6 +141,7 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
         if (next !== FIRST) request = new Request(this.#record, this);
         end = await (next.kind === "planned" ? request.resume(next.resume()) : request.serve(next.head));
         if (end !== "kept") break;
+        request.release();
         this.#writeDown();
         // When no other request comes, the client has gone or idled too long.
         end = "silent";
@@ -151,9 +152,10 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
       if (this.#record.isWritten) this.conn.reset();
       else await request.fail();
     } finally {
+      request.release();
       if (end === "tunnel") this.#leaveToTunnel();
       else if (end === "taken") this.#leaveToOther();
-      else this.#end(end, request);
+      else this.#end(end);
     }
   }
 
@@ -316,10 +318,9 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
   }
 
   /** The one end. A connection that lingers keeps its slots until it is closed. */
-  #end(end: RequestEnd, request?: Request): void {
+  #end(end: RequestEnd): void {
     this.#writeDown();
     this.#releaseRequests();
-    request?.release();
     const conn = this.#conn;
     if (end === "tunnel" || conn === undefined || conn.closed) {
       this.#giveBack();

@@ -1,4 +1,5 @@
 import type { Conn } from "../net/conn/conn.ts";
+import type { Lookups } from "../net/dns/resolver.ts";
 import type { RequestHead } from "../protocol/http1/request-head.ts";
 import { identify } from "./auth/identify.ts";
 import { awaitApproval } from "./decide/ask-operator.ts";
@@ -43,6 +44,8 @@ export class Request {
   #reply: Reply = httpReply;
   /** The connection that was dialled, until a tunnel has it. */
   #target: Conn | undefined;
+  /** The answers by which the target was judged, for every dial to it. */
+  #lookups: Lookups | undefined;
 
   constructor(record: RequestRecord, connection: RequestConnection) {
     this.#record = record;
@@ -112,21 +115,16 @@ export class Request {
     record.decision = decision;
     record.foundName = foundName;
     if (!authorized.ok) return this.#end(authorized.failure);
+    this.#lookups = authorized.value.lookups;
     const unfit = request.kind === "forward" ? judgeForwarding(authorized.value.decision) : undefined;
     if (unfit !== undefined) return this.#end(unfit);
     if (authorized.value.decision.ask !== undefined) {
       const unapproved = await awaitApproval(record, request.target, authorized.value.decision, services, client);
-      if (unapproved !== undefined) {
-        authorized.value.lookups?.release();
-        return this.#end(unapproved);
-      }
+      if (unapproved !== undefined) return this.#end(unapproved);
     }
     if (limits.hasRequestLimits) {
       const room = requestLimits.takeTarget(request.target, limits, performance.now());
-      if ("failure" in room) {
-        authorized.value.lookups?.release();
-        return this.#end(room.failure);
-      }
+      if ("failure" in room) return this.#end(room.failure);
       record.targetSlot = room.slot;
     }
 
@@ -191,10 +189,12 @@ export class Request {
     await this.refuse({ detail: "internal_error" }, true);
   }
 
-  /** Resets the connection that was dialled, unless a tunnel has it. */
+  /** Gives back what only the request needed, at its end: resets the connection that was dialled, unless a tunnel has it. */
   release(): void {
     this.#target?.reset();
     this.#target = undefined;
+    this.#lookups?.release();
+    this.#lookups = undefined;
   }
 
   /** Ends the request with a failure, and its connection with it. */

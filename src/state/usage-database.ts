@@ -1,5 +1,6 @@
 import { Database, type Statement } from "bun:sqlite";
 import { existsSync, renameSync, rmSync, statSync } from "node:fs";
+import { nameError } from "../error-code.ts";
 import { isCorruption } from "./usage-fault.ts";
 import { nameCopy, readUsageCopy, type UseRow, writeUsageCopy } from "./usage-copy.ts";
 
@@ -70,7 +71,7 @@ export class UsageDatabase {
       const database = UsageDatabase.#openSound(path, options, false);
       return { database, isDamaged: database.#isRestored };
     } catch (error) {
-      if (!isCorruption(readCode(error))) throw error;
+      if (!isCorruption(nameError(error))) throw error;
       moveAside(path);
       return { database: UsageDatabase.#openSound(path, options, true), isDamaged: true };
     }
@@ -262,11 +263,6 @@ interface FileState {
   readonly changedAt: number;
 }
 
-/** The code of an error of SQLite or of the system. */
-export function readCode(error: unknown): string {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : String(error);
-}
-
 function loadRows(database: Database, from: number): UseRow[] {
   return database
     .query<Counted & { user: string; day: number }, [number]>(
@@ -303,7 +299,7 @@ function moveAside(path: string): void {
     try {
       renameSync(`${path}${suffix}`, `${path}.damaged${suffix}`);
     } catch (error) {
-      if (readCode(error) !== "ENOENT") throw error;
+      if (nameError(error) !== "ENOENT") throw error;
     }
   rmSync(`${path}-shm`, { force: true });
 }
