@@ -66,6 +66,20 @@ describe("the file of use", () => {
     expect(file.database.day).toBe(20_001);
   });
 
+  test("forgets nothing when the clock is years ahead, and then back", async () => {
+    await using folder = await makeFolder();
+    {
+      using file = open(folder.path);
+      file.database.add([["ci", 20_000, 1, 1, 1]], 20_000);
+    }
+    const ahead = UsageDatabase.open(`${folder.path}/usage.db`, { day: 21_500, month: 21_490, known: [] }).database;
+    ahead.add([["ci", 21_500, 2, 2, 2]], 21_500);
+    ahead.close();
+    using file = open(folder.path);
+    file.database.add([["ci", 20_001, 3, 3, 3]], 20_001);
+    expect(file.database.load(0).map(([, day]) => day)).toEqual([20_000, 20_001, 21_500]);
+  });
+
   test("sums up by user, also from before the month", async () => {
     await using folder = await makeFolder();
     using file = open(folder.path);
