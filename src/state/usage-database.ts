@@ -279,9 +279,26 @@ function loadRows(database: Database, from: number): UseRow[] {
     .map(({ user, day, up, down, requests }) => [user, day, up, down, requests]);
 }
 
+/** Rows that no process of ours has written: a sum with a text in it would be no number, and no quota would be reached. */
+const FOREIGN = `
+  SELECT 1 FROM use WHERE typeof(day) || typeof(up) || typeof(down) || typeof(requests) <> 'integerintegerintegerinteger'
+  OR typeof(user) <> 'text' LIMIT 1
+`;
+
 function assertSound(database: Database): void {
   const found = database.query<{ quick_check: string }, []>("PRAGMA quick_check(1)").get()?.quick_check;
   if (found !== "ok") throw coded("SQLITE_CORRUPT", found ?? "no answer");
+  if (hasTables(database) && hasForeignRows(database)) throw coded("SQLITE_CORRUPT", "A row has other types");
+}
+
+function hasForeignRows(database: Database): boolean {
+  try {
+    return database.query(FOREIGN).get() !== null;
+  } catch (error) {
+    // A table of that name, with other columns.
+    if (readCode(error) === "SQLITE_ERROR") return true;
+    throw error;
+  }
 }
 
 /** An empty file is sound, too. */

@@ -12,6 +12,11 @@ function open(path: string, known: readonly (readonly [string, number, number, n
   return { database, isDamaged, [Symbol.dispose]: () => database.close() };
 }
 
+function change(path: string, statement: string): void {
+  using database = new Database(path);
+  database.run(statement);
+}
+
 describe("the file of use", () => {
   test("adds what several processes add, each to what is there", async () => {
     await using folder = await makeFolder();
@@ -112,6 +117,8 @@ describe("the file of use", () => {
     ],
     ["is cut to nothing", (path: string) => truncateSync(path, 0)],
     ["is cut in the middle", (path: string) => truncateSync(path, 6000)],
+    ["has a text where a number belongs", (path: string) => change(path, "UPDATE use SET down = 'much'")],
+    ["has a table of another program", (path: string) => change(path, "ALTER TABLE use RENAME COLUMN up TO upwards")],
   ])("comes back from its copy when it %s", async (_, damage) => {
     await using folder = await makeFolder();
     fill(folder.path);
@@ -135,6 +142,17 @@ describe("the file of use", () => {
     expect(file.isDamaged).toBe(false);
     expect(file.database.lost).toEqual({ day: 20_000, month: 19_990 });
     expect(existsSync(`${folder.path}/usage.db.damaged`)).toBe(true);
+  });
+
+  test.each(['{"a":1}', "[1]", '[["ci",20000,1,"2",3]]'])("takes no copy whose rows are %s", async (rows) => {
+    await using folder = await makeFolder();
+    fill(folder.path);
+    writeFileSync(`${folder.path}/usage.db`, "nonsense".repeat(999));
+    const hash = new Bun.CryptoHasher("sha256").update(rows).digest("hex");
+    writeFileSync(`${folder.path}/usage.db.copy`, `${hash}\n${rows}\n`);
+    using file = open(folder.path);
+    expect(file.database.load(0)).toEqual([]);
+    expect(file.database.lost).toEqual({ day: 20_000, month: 19_990 });
   });
 
   test("takes what is known instead of an older copy", async () => {
