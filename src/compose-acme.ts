@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import { AcmeFiles } from "./acme/acme-files.ts";
 import { type AcmePlan, identifyCertificate } from "./acme/acme-plan.ts";
 import { type CertificateChange, CertificateKeeper, type KeeperStatus } from "./acme/certificate-keeper.ts";
@@ -14,7 +15,7 @@ import type { StateFolderPlan } from "./state/state-folder.ts";
 
 /** The parts of a daemon that certificates are ordered for. */
 export interface AcmeParts {
-  readonly gate: Pick<Gate, "events" | "listeners">;
+  readonly gate: Pick<Gate, "events" | "listeners" | "reportBug">;
   readonly inUse: {
     readonly plans: readonly ListenerPlan[];
     readonly compiled: { readonly state?: StateFolderPlan };
@@ -141,7 +142,8 @@ export class AcmeCertificates {
         return succeed(undefined);
       },
       describeListeners: () => Array.from(this.#listListeners(key), ({ name }) => `the listener ${name}`).join(" or "),
-      serveTexts,
+      serveTexts: (port, texts) =>
+        serveTexts(port, texts, (error) => this.#parts.gate.reportBug(error, "to the port for http-01")),
       callHook: async (call) => {
         const called = await callHook(call, HOOK_MS);
         if (called.ok) return undefined;
@@ -164,14 +166,18 @@ export function warnOfAcme(statuses: readonly KeeperStatus[]): string[] {
   });
 }
 
-function serveTexts(port: number, texts: ReadonlyMap<string, string>): ReturnType<SolverParts["serveTexts"]> {
+function serveTexts(
+  port: number,
+  texts: ReadonlyMap<string, string>,
+  reportBug: (error: unknown) => void,
+): ReturnType<SolverParts["serveTexts"]> {
   const handle = ({ method, url }: Request): Response => {
     const text = texts.get(new URL(url).pathname);
     if (text === undefined || (method !== "GET" && method !== "HEAD"))
       return new Response("Not found\n", { status: 404 });
     return new Response(text, { headers: { "Content-Type": "application/octet-stream" } });
   };
-  const open = (host: string) => serveHttp({ at: { host, port }, handle, reportBug: () => {} });
+  const open = (host: string) => serveHttp({ at: { host, port }, handle, reportBug });
   let started = open("::");
   // A machine without IPv6.
   if (!started.ok && started.code !== "EADDRINUSE" && started.code !== "EACCES") started = open("0.0.0.0");
@@ -192,16 +198,6 @@ function describeChange({ nextAttempt, ...change }: CertificateChange): Record<s
   return { use: "listener", ...change, next_attempt: nextAttempt };
 }
 
-function wait(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    timer.unref();
-    signal.addEventListener("abort", end);
-  });
+async function wait(ms: number, signal: AbortSignal): Promise<void> {
+  await setTimeout(ms, undefined, { signal, ref: false }).catch(() => {});
 }

@@ -1,7 +1,9 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { ifPresent } from "../error-code.ts";
+import { makePrivateFolder, writeDurably } from "../state/durable-file.ts";
 import type { AccountFile, KeptAccount } from "./account.ts";
 import { type AcmePlan, identifyCertificate } from "./acme-plan.ts";
 
@@ -53,13 +55,13 @@ export class AcmeFiles {
     const file = join(authority, "account.json");
     this.account = {
       read: () => readJson(file).then(readAccount),
-      write: (account) => writeWhole(file, `${JSON.stringify(account, null, 2)}\n`),
+      write: (account) => writeDurably(file, `${JSON.stringify(account, null, 2)}\n`),
     };
   }
 
   /** Makes the folder. */
   async prepare(): Promise<void> {
-    await mkdir(dirname(this.certificate), { recursive: true, mode: 0o700 });
+    await makePrivateFolder(dirname(this.certificate));
   }
 
   /** The certificate that is kept; undefined for none, or for one that cannot be used. */
@@ -76,7 +78,7 @@ export class AcmeFiles {
   }
 
   async writeCertificate({ cert, key }: Pick<KeptCertificate, "cert" | "key">): Promise<void> {
-    await writeWhole(this.certificate, key + cert);
+    await writeDurably(this.certificate, key + cert);
   }
 
   async readAttempts(): Promise<Attempts> {
@@ -86,7 +88,7 @@ export class AcmeFiles {
   }
 
   async writeAttempts(attempts: Attempts): Promise<void> {
-    await writeWhole(this.#attempts, `${JSON.stringify(attempts)}\n`);
+    await writeDurably(this.#attempts, `${JSON.stringify(attempts)}\n`);
   }
 }
 
@@ -116,31 +118,15 @@ function readAccount(kept: Readonly<Record<string, unknown>> | undefined): KeptA
 
 /** The map in a file; undefined for none, and for a damaged one. Throws when there is a file that cannot be read. */
 async function readJson(path: string): Promise<Readonly<Record<string, unknown>> | undefined> {
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-    // Taken for none, it would be replaced: the key of an account would be lost.
-    throw error;
-  }
+  // One that cannot be read is not taken for none: it would be replaced, and the key of an account would be lost.
+  const text = await ifPresent(readFile(path, "utf8"));
+  if (text === undefined) return undefined;
   try {
     const value: unknown = JSON.parse(text);
     return typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : undefined;
   } catch {
     return undefined;
   }
-}
-
-async function writeWhole(path: string, text: string): Promise<void> {
-  const file = await open(`${path}.new`, "w", 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(`${path}.new`, path);
 }
 
 function shorten(text: string): string {

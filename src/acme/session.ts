@@ -206,7 +206,8 @@ async function getFields(options: SessionOptions, url: string): Promise<AcmeResu
 /** Takes an answer apart: a problem is a fault, and JSON that is no map, too. */
 function judge(answer: Exchanged, url: string, now: number, wantsJson: boolean): AcmeResult<Answer> {
   if (answer.kind === "failed") return failTransport(url, answer.why);
-  const { status, body } = answer;
+  const { status } = answer;
+  const body = answer.body.toString();
   const pause = readPause(answer.header("retry-after"), now);
   const fields = readFields(body);
   if (status < 200 || status > 299) {

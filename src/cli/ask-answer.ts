@@ -26,6 +26,11 @@ export async function askAnswer<T>(
   return { ok: false, status, message };
 }
 
+/** Whether asking again is of no use: the token is wrong or may not do this, or the question is wrong. */
+export function isFinalStatus(status: number): boolean {
+  return status < 500 && status !== 429;
+}
+
 /** Why the sidecar did not do what it was asked for. */
 export async function describeRefusal(answer: Response): Promise<string> {
   const old = answer.status === 404 ? " It may be of an older version." : "";

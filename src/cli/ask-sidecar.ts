@@ -1,4 +1,5 @@
 import { setTimeout } from "node:timers/promises";
+import { nameError } from "../error-code.ts";
 import { isRecord } from "../config/plain-data.ts";
 import { escapeText } from "../escape-text.ts";
 import type { SidecarAccess } from "./find-sidecar.ts";
@@ -45,7 +46,7 @@ export async function requestSidecar(
       ...(tls && { tls }),
     });
   } catch (error) {
-    return `Cannot reach the sidecar at ${unix ?? url.origin}: ${describeError(error)}.${adviseOn(error, url)}`;
+    return `Cannot reach the sidecar at ${unix ?? url.origin}: ${nameError(error)}.${adviseOn(error, url)}`;
   }
 }
 
@@ -88,7 +89,7 @@ export async function readJson(answer: Pick<Response, "text">): Promise<Readonly
 
 /** What to do about a sidecar that does not answer, or about TLS that failed. */
 function adviseOn(error: unknown, { protocol }: URL): string {
-  const code = describeError(error);
+  const code = nameError(error);
   if (/^(?:ECONNREFUSED|ENOENT|ConnectionRefused|FailedToOpenSocket)$/.test(code)) return " Is the proxy running?";
   if (code === "EACCES" || code === "EPERM") return " Only the user of the proxy and root may ask there.";
   if (protocol !== "https:") return "";
@@ -97,9 +98,4 @@ function adviseOn(error: unknown, { protocol }: URL): string {
   return isUntrusted
     ? ' Its certificate is of an authority that is not trusted here. Name its file in NODE_EXTRA_CA_CERTS, or in "sidecar.tls.ca" of a configuration.'
     : "";
-}
-
-function describeError(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return "code" in error && typeof error.code === "string" ? error.code : error.message;
 }

@@ -1,6 +1,6 @@
 import { basename, dirname, join } from "node:path";
 import type { LoadOptions } from "../config/load.ts";
-import type { NamedFile } from "../config/materials.ts";
+import type { NamedFile } from "../config/gather-materials.ts";
 import { type Problem, quoteValue } from "../config/problem.ts";
 import { type Account, type Accounts, readAccounts } from "./accounts.ts";
 import type { CommandInput } from "./command.ts";

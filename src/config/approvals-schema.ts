@@ -7,6 +7,7 @@ import type { Materials } from "./materials.ts";
 import { checked, MALFORMED } from "./parts.ts";
 import type { Problem } from "./problem.ts";
 import type * as z from "zod";
+import { type References, serverReferences } from "./references.ts";
 import { compileWebhook, findWebhookWarnings, webhookSchema } from "./webhook-schema.ts";
 
 /** What is told of a question. */
@@ -31,6 +32,8 @@ const notifySchema = checked(webhookSchema, (webhook) =>
     ? []
     : [{ path: ["cache"], message: "Nothing is asked here, so no answer can be kept. Leave it out." }],
 );
+
+export const approvalsReferences: References = { texts: {}, parts: { notify: serverReferences } };
 
 export const approvalsSchema = settings({
   list: text("the path of a file")

@@ -47,7 +47,7 @@ describe("penstock upgrade changes nothing and says why", () => {
     [
       1,
       ["--from", "https://127.0.0.1:1/new?token=s3cret", "--key", "key.pub"],
-      "https://127.0.0.1:1/new cannot be fetched",
+      "https://127.0.0.1:1/new cannot be reached",
     ],
     [1, ["--from", "new", "--insecure-unsigned"], "not an executable of a platform that Penstock runs on"],
     [1, ["--from", "arm", "--insecure-unsigned"], "The executable is for linux-arm64."],
