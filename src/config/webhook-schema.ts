@@ -1,10 +1,10 @@
 import * as z from "zod";
 
 import type { Webhook } from "../proxy/hook/webhook.ts";
-import { duration, parsed, pemPaths, secret, settings } from "./fields.ts";
+import { duration, parsed, pemPaths, secret, type SecretSource, settings } from "./fields.ts";
 import { isLoopbackHost } from "./listener-address.ts";
 import type { Materials } from "./materials.ts";
-import { checked, MALFORMED } from "./parts.ts";
+import { checked, MALFORMED, type PartsOf } from "./parts.ts";
 import { findAuthorityFaults, listPaths } from "./pem.ts";
 import { type Problem, type Read, readAccepted, refuse } from "./problem.ts";
 import { readDuration } from "./quantity.ts";
@@ -19,54 +19,78 @@ const OWN_FIELDS: ReadonlySet<string> = new Set(
   ),
 );
 
+const timeoutField = (says: string) => duration({ zero: false }).describe(says).optional();
+
+/** Where a webhook is, and how it is asked. */
+const addressFields = {
+  url: parsed(`the address of a webhook, such as ${EXAMPLE}`, parseWebhookUrl, undefined, () => "The address").describe(
+    "Webhook that is asked in place of a function, with a POST of JSON, directly and never through a proxy. It follows no redirect.",
+  ),
+  headers: z
+    .record(z.string(), secret(), {
+      error: () =>
+        'Found something that is no map of fields. Write one such as { authorization: { env: "HOOK_KEY" } }.',
+    })
+    .describe("Fields of every question, such as the credentials of the proxy. Each value is a secret.")
+    .optional(),
+  ca: pemPaths()
+    .describe(
+      "PEM file, or files, with the certificate authorities to trust for `https://`. Default: the ones that come with the program.",
+    )
+    .optional(),
+};
+
+/** A webhook that answers. */
 export const webhookSchema = checked(
   settings({
-    url: parsed(
-      `the address of a webhook, such as ${EXAMPLE}`,
-      parseWebhookUrl,
-      undefined,
-      () => "The address",
-    ).describe(
-      "Webhook that is asked in place of a function, with a POST of JSON, directly and never through a proxy. It follows no redirect.",
+    url: addressFields.url,
+    timeout: timeoutField(
+      "Time for an answer. A client that waits for it is refused without one. Default: `timeouts.hook`; in a rule `5s`.",
     ),
-    timeout: duration({ zero: false })
-      .describe(
-        "Time for an answer. A client that waits for it is refused without one. Default: `timeouts.hook`; in a rule `5s`.",
-      )
-      .optional(),
     cache: duration({ zero: true })
       .describe(
         'How long an answer holds for the same question (in `users` only a positive one); `"0"` for not at all. Default: `auth.cacheTtl`; in a rule `10s`.',
       )
       .optional(),
-    headers: z
-      .record(z.string(), secret(), {
-        error: () =>
-          'Found something that is no map of fields. Write one such as { authorization: { env: "HOOK_KEY" } }.',
-      })
-      .describe("Fields of every question, such as the credentials of the proxy. Each value is a secret.")
-      .optional(),
-    ca: pemPaths()
-      .describe(
-        "PEM file, or files, with the certificate authorities to trust for `https://`. Default: the ones that come with the program.",
-      )
-      .optional(),
+    headers: addressFields.headers,
+    ca: addressFields.ca,
   }),
-  ({ url, headers, ca }) => {
-    const problems: Problem[] = [];
-    if (headers !== undefined && headers !== MALFORMED)
-      for (const name of Object.keys(headers)) {
-        const message = findNameFault(name);
-        if (message !== undefined) problems.push({ path: ["headers", name], message });
-      }
-    if (url !== MALFORMED && ca !== undefined && readAccepted(parseWebhookUrl(url)).protocol !== "https:")
-      problems.push({
-        path: ["ca"],
-        message: 'There is no TLS to check. Write "https://" in "url", or leave "ca" out.',
-      });
-    return problems;
-  },
+  findConflicts,
 );
+
+/** A webhook that is only told something: there is no answer to keep. */
+export const noticeSchema = checked(
+  settings({
+    url: addressFields.url,
+    timeout: timeoutField("Time for an answer, after which the message is taken for lost. Default: `timeouts.hook`."),
+    headers: addressFields.headers,
+    ca: addressFields.ca,
+  }),
+  findConflicts,
+);
+
+function findConflicts({ url, headers, ca }: Pick<PartsOf<NoticeSettings>, "url" | "headers" | "ca">): Problem[] {
+  const problems: Problem[] = [];
+  if (headers !== undefined && headers !== MALFORMED)
+    for (const name of Object.keys(headers)) {
+      const message = findNameFault(name);
+      if (message !== undefined) problems.push({ path: ["headers", name], message });
+    }
+  if (url !== MALFORMED && ca !== undefined && readAccepted(parseWebhookUrl(url)).protocol !== "https:")
+    problems.push({
+      path: ["ca"],
+      message: 'There is no TLS to check. Write "https://" in "url", or leave "ca" out.',
+    });
+  return problems;
+}
+
+/** Where a webhook is, and how it is asked. */
+interface NoticeSettings {
+  readonly url: string;
+  readonly timeout?: string | undefined;
+  readonly headers?: Readonly<Record<string, SecretSource>> | undefined;
+  readonly ca?: string | readonly string[] | undefined;
+}
 
 export type WebhookSettings = z.output<typeof webhookSchema>;
 
@@ -90,7 +114,7 @@ function parseWebhookUrl(written: string): Read<URL> {
 
 /** Compiles a webhook that the schema has accepted; or says what only files and variables show to be wrong. */
 export function compileWebhook(
-  { url, timeout, headers = {}, ca }: WebhookSettings,
+  { url, timeout, headers = {}, ca }: NoticeSettings,
   { path, timeoutMs, materials }: { path: readonly PropertyKey[]; timeoutMs: number; materials: Materials },
 ): { readonly webhook: Webhook; readonly problems: readonly Problem[] } {
   const values = Object.entries(headers).flatMap(([name, source]) => {
@@ -118,7 +142,7 @@ export function compileWebhook(
 
 /** Warns of what is sent without TLS; `danger` is what whoever is on the way can do. */
 export function findWebhookWarnings(
-  { url }: WebhookSettings,
+  { url }: Pick<NoticeSettings, "url">,
   path: readonly PropertyKey[],
   danger = "read passwords, and answer",
 ): Problem[] {
