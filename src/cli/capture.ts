@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { BlockSplitter } from "../protocol/pcapng/block-splitter.ts";
+import { findExitCode } from "./ask-answer.ts";
 import { askSidecar, readDetail } from "./ask-sidecar.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { findSidecar, type SidecarAccess, sidecarArgs } from "./find-sidecar.ts";
@@ -78,7 +79,7 @@ async function runCapture(wanted: WantedCapture, io: CliIo): Promise<number> {
   const id = asked.headers.get("Capture-Id");
   if (asked.status !== 200 || asked.body === null || id === null) {
     io.tell(`The sidecar refused (${asked.status}): ${await readDetail(asked)}`);
-    return exitCodes.failure;
+    return findExitCode(asked.status);
   }
   const sink = await openSink(wanted.output, wanted.force, io);
   if (typeof sink === "string") {

@@ -1,4 +1,5 @@
 import { formatJson } from "../escape-text.ts";
+import { findExitCode } from "./ask-answer.ts";
 import { callSidecar } from "./call-sidecar.ts";
 import { createCommand } from "./command.ts";
 import { findSidecar, sidecarArgs } from "./find-sidecar.ts";
@@ -39,7 +40,7 @@ export const drain = createCommand({
       io.tell(
         called.status === undefined ? called.message : `The sidecar refused (${called.status}): ${called.message}`,
       );
-      return exitCodes.failure;
+      return findExitCode(called.status);
     }
     if (called.answer === undefined) io.tell("The proxy accepts connections again.");
     else await io.print(`${formatJson(called.answer)}\n`);

@@ -1,5 +1,6 @@
 import { isRecord } from "../config/plain-data.ts";
 import { ServerSentEvents } from "../protocol/server-sent-events.ts";
+import { findExitCode } from "./ask-answer.ts";
 import { pause, readDetail, requestSidecar } from "./ask-sidecar.ts";
 import { createCommand } from "./command.ts";
 import { findSidecar, type SidecarAccess, sidecarArgs } from "./find-sidecar.ts";
@@ -74,7 +75,7 @@ async function follow(access: SidecarAccess, asJson: boolean, leaving: AbortSign
       io.tell(
         typeof answer === "string" ? answer : `The sidecar refused (${answer.status}): ${await readDetail(answer)}`,
       );
-      return exitCodes.failure;
+      return findExitCode(typeof answer === "string" ? undefined : answer.status);
     }
     await pause(RETRY_MS, leaving);
     if (leaving.aborted) return exitCodes.ok;

@@ -1,6 +1,7 @@
 import { isRecord } from "../config/plain-data.ts";
 import { quoteValue } from "../config/problem.ts";
 import { formatJson } from "../escape-text.ts";
+import { findExitCode } from "./ask-answer.ts";
 import { askSidecar, readDetail, readJson } from "./ask-sidecar.ts";
 import { createCommand } from "./command.ts";
 import { findSidecar, sidecarArgs } from "./find-sidecar.ts";
@@ -45,8 +46,11 @@ export const usage = createCommand({
     const answer = await askSidecar(access, access.url, "GET");
     if (typeof answer === "string") return refuse(io, answer, exitCodes.failure);
     if (answer.status !== 200) {
-      const code = answer.status === 400 ? exitCodes.usage : exitCodes.failure;
-      return refuse(io, `The sidecar refused (${answer.status}): ${await readDetail(answer)}`, code);
+      return refuse(
+        io,
+        `The sidecar refused (${answer.status}): ${await readDetail(answer)}`,
+        findExitCode(answer.status),
+      );
     }
     if (has("csv")) {
       await io.print(await answer.text());
