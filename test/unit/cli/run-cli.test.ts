@@ -251,13 +251,6 @@ describe("penstock explain", () => {
     return { code: await runCli(["explain", ...argv], io), lines: io.printed().trimEnd().split("\n"), told: io.told };
   }
 
-  test("takes the user once", async () => {
-    expect(await explain("example.org", "--as", "ci", "--user", "ann")).toMatchObject({
-      code: 2,
-      told: ["Found --user and --as, which mean the same. Leave one of them out."],
-    });
-  });
-
   test("says which rule denies, with the words of the refusal", async () => {
     expect(await explain("example.org:25", "--as", "ci")).toEqual({
       code: 1,
