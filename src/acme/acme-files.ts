@@ -1,9 +1,10 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { mkdir, open, readFile, rename } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { AccountFile, KeptAccount } from "./account.ts";
 import { type AcmePlan, identifyCertificate } from "./acme-plan.ts";
+import { listCertificateNames } from "./check-chain.ts";
 
 /** A certificate in its file. */
 export interface KeptCertificate {
@@ -14,6 +15,13 @@ export interface KeptCertificate {
   /** Milliseconds since the epoch. */
   readonly from: number;
   readonly to: number;
+}
+
+/** A certificate that was ordered for other names. */
+export interface OtherCertificate extends KeptCertificate {
+  readonly file: string;
+  /** All of its names. */
+  readonly names: readonly string[];
 }
 
 /** Orders that failed since the last one that did not. */
@@ -43,7 +51,8 @@ export class AcmeFiles {
 
   constructor(stateFolder: string, plan: Pick<AcmePlan, "directory" | "names" | "profile" | "ca">) {
     const authority = join(stateFolder, "acme", `${new URL(plan.directory).hostname}-${shorten(plan.directory)}`);
-    const [first = ""] = plan.names;
+    // In whatever order they are written.
+    const [first = ""] = plan.names.toSorted();
     const key = identifyCertificate({ ...plan, email: undefined, eab: undefined });
     const name = join(authority, `${first.replace("*", "_")}-${shorten(key)}`);
     this.certificate = `${name}.pem`;
@@ -75,6 +84,29 @@ export class AcmeFiles {
     return this.#read.certificate;
   }
 
+  /**
+   * Of the certificates of this authority for other names, the one that has most
+   * of these and ends last; undefined when none has any, and is valid at `now`.
+   */
+  readOther(names: readonly string[], now: number): OtherCertificate | undefined {
+    const folder = dirname(this.certificate);
+    let files: readonly string[];
+    try {
+      files = readdirSync(folder).filter((name) => name.endsWith(".pem"));
+    } catch {
+      return undefined;
+    }
+    const others = files.flatMap((name): OtherCertificate[] => {
+      const file = join(folder, name);
+      const kept = file === this.certificate ? undefined : readCertificateFile(file);
+      if (kept === undefined || now < kept.from || now >= kept.to) return [];
+      return [{ ...kept, file, names: listCertificateNames(new X509Certificate(kept.cert).raw) }];
+    });
+    const count = (other: OtherCertificate): number => names.filter((name) => other.names.includes(name)).length;
+    const [best] = others.toSorted((one, other) => count(other) - count(one) || other.to - one.to);
+    return best !== undefined && count(best) > 0 ? best : undefined;
+  }
+
   async writeCertificate({ cert, key }: Pick<KeptCertificate, "cert" | "key">): Promise<void> {
     await writeWhole(this.certificate, key + cert);
   }
@@ -87,6 +119,14 @@ export class AcmeFiles {
 
   async writeAttempts(attempts: Attempts): Promise<void> {
     await writeWhole(this.#attempts, `${JSON.stringify(attempts)}\n`);
+  }
+}
+
+function readCertificateFile(path: string): KeptCertificate | undefined {
+  try {
+    return readKept(readFileSync(path, "utf8"));
+  } catch {
+    return undefined;
   }
 }
 
