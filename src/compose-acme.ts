@@ -39,6 +39,8 @@ export class AcmeCertificates {
   readonly #parts: AcmeParts;
   readonly #keepers = new Map<string, CertificateKeeper>();
   #isStarted = false;
+  /** Resolves when all that were stopped have given up what they had begun. */
+  #ending: Promise<unknown> = Promise.resolve();
 
   constructor(parts: AcmeParts) {
     this.#parts = parts;
@@ -56,7 +58,7 @@ export class AcmeCertificates {
     for (const [key, keeper] of this.#keepers) {
       if (wanted.has(key)) continue;
       this.#keepers.delete(key);
-      void keeper.stop();
+      this.#end(keeper);
     }
     for (const [key, plan] of wanted) {
       const known = this.#keepers.get(key);
@@ -79,7 +81,12 @@ export class AcmeCertificates {
   /** Gives up what is under way: another process goes on with it, or nobody does. */
   async stop(): Promise<void> {
     this.#isStarted = false;
-    await Promise.all(Array.from(this.#keepers.values(), (keeper) => keeper.stop()));
+    for (const keeper of this.#keepers.values()) this.#end(keeper);
+    await this.#ending;
+  }
+
+  #end(keeper: CertificateKeeper): void {
+    this.#ending = Promise.all([this.#ending, keeper.stop()]);
   }
 
   #identify(plan: AcmePlan): string {
