@@ -7,7 +7,7 @@ import { formatJson } from "../escape-text.ts";
 import { type Origin, readOrigin } from "../upgrade/obtain.ts";
 import { type Outcome, done, refuse, type Refusal } from "../upgrade/refusal.ts";
 import { Leftovers, previousOf } from "../upgrade/replace-executable.ts";
-import { takeTurn } from "../upgrade/take-turn.ts";
+import { Turn } from "../upgrade/turn.ts";
 import { KEPT_KEY, readTrustedKeys, type TrustedKey } from "../upgrade/trusted-keys.ts";
 import { obtainProven, type ProvenFile, type Replacing, type TriedCandidate } from "../upgrade/upgrade.ts";
 import { tryNew, tryPrevious } from "../upgrade/upgrade.ts";
@@ -82,14 +82,9 @@ export const upgrade = createCommand({
     );
     const report = createReport(input);
     try {
-      const target = await findTarget(input);
-      if (!target.ok) return await report.end(target);
-      const turn = takeTurn(target.value);
-      if (!turn.ok) return await report.end(turn);
-      using _ = turn.value;
+      using turn = new Turn();
       await using leftovers = new Leftovers();
-      const replacing = describeReplacing(target.value, leftovers, input);
-      const prepared = await Promise.race([prepare(input, report.say, replacing), stopped.promise]);
+      const prepared = await Promise.race([prepare(input, report.say, leftovers, turn), stopped.promise]);
       return await report.end(prepared.ok ? await apply(prepared.value, input, report.say) : prepared);
     } finally {
       forget();
@@ -121,11 +116,16 @@ interface Done {
 
 type Say = (line: string) => void;
 
-async function prepare(input: CommandInput, say: Say, replacing: Replacing): Promise<Outcome<Prepared>> {
+async function prepare(input: CommandInput, say: Say, leftovers: Leftovers, turn: Turn): Promise<Outcome<Prepared>> {
+  const target = await findTarget(input);
+  if (!target.ok) return target;
+  const other = turn.take(target.value);
+  if (!other.ok) return other;
   const wrong = findContradiction(input);
   if (wrong !== undefined) return refuse("arguments", wrong);
   const running = await findRunning(input);
   if (!running.ok) return running;
+  const replacing = describeReplacing(target.value, leftovers, input);
   const common = { replacing, running: running.value };
   if (input.has("rollback")) {
     const tried = await tryPrevious(replacing);
