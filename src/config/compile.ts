@@ -8,7 +8,7 @@ import type { UserStore } from "../proxy/auth/user-store.ts";
 import type { SplicePlan } from "../proxy/flow/engine.ts";
 import type { Runtime, Timeouts } from "../proxy/runtime.ts";
 import { writeEstablished } from "../proxy/read/reply.ts";
-import { findAcmeProblems } from "./compile-acme.ts";
+import { findAcmeProblems, findAcmeWarnings } from "./compile-acme.ts";
 import { type ApprovalsPlan, compileApprovals, findApprovalWarnings } from "./approvals-schema.ts";
 import { type BrowserPac, compileBrowserPac } from "./browser-pac.ts";
 import { type CompiledListener, compileListeners } from "./compile-listener.ts";
@@ -144,7 +144,8 @@ export function* compileInSteps(
   const { plan: approvals } = keep(compileApprovals(config.approvals, materials, state, hookMs));
   const { redis, warnings: redisWarnings } = compileRedis(config.state, materials);
   const lists = keep(yield* compileListsInSteps(config, materials, state));
-  problems.push(...findForgottenQuotas(config, [state, redis]), ...findAcmeProblems(listeners, state));
+  problems.push(...findForgottenQuotas(config, [state, redis]));
+  problems.push(...findAcmeProblems(listeners, state, config.sidecar?.port));
   if (problems.length > 0 || !users.ok) return { ok: false, problems };
   const log = compileLog(config.log, materials);
   const authenticator = compileAuthenticator(config, users.value);
@@ -191,6 +192,7 @@ export function* compileInSteps(
       ...(trustFiles && { trustFiles }),
       warnings: [
         ...warnings,
+        ...findAcmeWarnings(listeners, config.clients),
         ...pacWarnings,
         ...redisWarnings,
         ...findUnshared(config),
