@@ -8,6 +8,8 @@ import { describeWriteError } from "./open-output.ts";
 /** Where `--install` writes. */
 const UNIT_FILE = "/etc/systemd/system/penstock.service";
 const DEFAULT_CONFIG = "/etc/penstock/proxy.config.json";
+/** What ProtectHome= and PrivateTmp= hide (systemd.exec(5)). */
+const HIDDEN = /^\/(home|root|run\/user|tmp|var\/tmp)\//;
 
 /** `penstock service`: a unit for systemd. */
 export const service = createCommand({
@@ -38,6 +40,13 @@ export const service = createCommand({
     if (fault !== undefined) {
       io.tell(
         `Cannot write ${JSON.stringify(fault)} into a unit: it has spaces, quotes, %, $ or \\. Choose another path.`,
+      );
+      return exitCodes.usage;
+    }
+    const hidden = [executable, config].find((path) => HIDDEN.test(path));
+    if (hidden !== undefined) {
+      io.tell(
+        `The service could not use ${hidden}: the unit hides home folders and the temporary folders from it. Put the executable into /usr/local/bin and the configuration into /etc/penstock, or name other paths with --executable and --config.`,
       );
       return exitCodes.usage;
     }
@@ -88,7 +97,8 @@ Type=notify
 NotifyAccess=main
 WatchdogSec=30s
 ExecStart=${executable} serve --config ${config}
-ExecReload=/bin/kill -HUP $MAINPID
+# The shell's own kill: a small system has no /bin/kill.
+ExecReload=/bin/sh -c "kill -HUP $MAINPID"
 Restart=on-failure
 # 2: wrong flags, 78: invalid configuration. To try again changes nothing.
 RestartPreventExitStatus=2 78
