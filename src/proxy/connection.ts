@@ -131,7 +131,7 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
     let end: RequestEnd | "taken" = moved === undefined ? "closed" : "silent";
     try {
       const failure = moved === undefined ? await this.#accept() : "silent";
-      if (failure !== undefined && failure !== "silent") await request.refuse(failure, true);
+      if (failure !== undefined && failure !== "silent") await this.#refuse(failure, request);
       const first = moved === undefined ? undefined : await this.#awaitNext(moved.lastActivity);
       for (let next = failure === undefined ? FIRST : first; next !== undefined; next = await this.#awaitNext()) {
         if (next.kind === "taken") {
@@ -257,6 +257,14 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
     if (conn === undefined || failure === "silent") this.conn.close();
     else this.#conn = conn;
     return failure;
+  }
+
+  /** Tells a client that is not accepted why. Where room is short, it is not waited for. */
+  async #refuse(failure: Failure, request: Request): Promise<void> {
+    const { tls, protocols } = this.listener;
+    const isHeard = tls === undefined && failure.detail !== "out_of_resources";
+    const reply = isHeard ? await this.services.admission.unreadReplies.find(this.conn, protocols) : undefined;
+    await request.refuse(failure, true, reply);
   }
 
   /** Waits for the next request. */

@@ -20,7 +20,7 @@ import { describeToRules, type ForwardRequest } from "./read/forward-request.ts"
 import { readCredentials } from "./read/read-credentials.ts";
 import { readRequest } from "./read/read-request.ts";
 import { allowsNext } from "./read/refusal.ts";
-import { httpReply, type Reply } from "./read/reply.ts";
+import { type Reply, replyUnasked } from "./read/reply.ts";
 import { writeWhole } from "./read/write-whole.ts";
 import { findReported } from "./record/find-reported.ts";
 import type { RequestRecord } from "./record/request-record.ts";
@@ -40,8 +40,8 @@ import { judgeForwarding } from "./tunnel/judge-inside.ts";
 export class Request {
   readonly #record: RequestRecord;
   readonly #connection: RequestConnection;
-  /** The reply in the client's protocol; HTTP until the protocol is known. */
-  #reply: Reply = httpReply;
+  /** The reply in the client's protocol. */
+  #reply: Reply;
   /** The connection that was dialled, until a tunnel has it. */
   #target: Conn | undefined;
   /** The answers by which the target was judged, for every dial to it. */
@@ -50,6 +50,7 @@ export class Request {
   constructor(record: RequestRecord, connection: RequestConnection) {
     this.#record = record;
     this.#connection = connection;
+    this.#reply = replyUnasked(connection.listener.protocols);
   }
 
   /** Serves the request to the last byte of its response, or hands it to a tunnel. `head` is the head of the request when it has been read. */
@@ -161,7 +162,7 @@ export class Request {
   }
 
   /** Tells the client why its request or its connection is not served. True when the connection is kept. */
-  async refuse(failure: Failure, ending: boolean): Promise<boolean> {
+  async refuse(failure: Failure, ending: boolean, reply = this.#reply): Promise<boolean> {
     const record = this.#record;
     const client = this.#connection.conn;
     record.failure = failure;
@@ -177,7 +178,7 @@ export class Request {
     const keeps = !ending && allowsNext(failure, requestHead);
     record.status = status;
     const context = { agent: runtime.agent, id, rule: decision?.rule, challenges, method, keeps };
-    const refusal = this.#reply.formatRefusal({ failure, ...context });
+    const refusal = reply.formatRefusal({ failure, ...context });
     const whole = await writeWhole(client, refusal, runtime.timeouts.idleMs);
     return whole && keeps;
   }

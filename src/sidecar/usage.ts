@@ -126,5 +126,7 @@ function formatUsageCsv({ by, rows }: UsageReport): string {
 
 function quoteCell(cell: string | number): string {
   const text = escapeText(String(cell));
-  return /[",;]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  // Spreadsheets take a text that begins like this for a formula, which can run programs.
+  const inert = typeof cell === "string" && /^\s*[=+\-@\uff1d\uff0b\uff0d\uff20]/.test(text) ? `'${text}` : text;
+  return /[",;]|^\s|\s$/.test(inert) ? `"${inert.replaceAll('"', '""')}"` : inert;
 }

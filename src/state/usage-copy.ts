@@ -23,7 +23,14 @@ export function readUsageCopy(path: string): UseRow[] | "damaged" | undefined {
   const end = written.indexOf("\n");
   const text = written.slice(end + 1, -1);
   if (end < 0 || hash(text) !== written.slice(0, end)) return "damaged";
-  return JSON.parse(text) as UseRow[];
+  const rows: unknown = JSON.parse(text);
+  return Array.isArray(rows) && rows.every(isUseRow) ? rows : "damaged";
+}
+
+function isUseRow(row: unknown): row is UseRow {
+  if (!Array.isArray(row)) return false;
+  const [user, ...counts] = row as readonly unknown[];
+  return typeof user === "string" && counts.length === 4 && counts.every(Number.isSafeInteger);
 }
 
 function readIfThere(path: string): string | undefined {
