@@ -2,6 +2,7 @@ import { type MeasuredParts, readMetricSources } from "./compose-metrics.ts";
 import { listBrowserListeners, writeBrowserPac } from "./browser-pac.ts";
 import { composeLiveView, type LiveViewParts } from "./compose-live-view.ts";
 import { composeApprovals } from "./compose-approvals.ts";
+import { composeExplain } from "./compose-explain.ts";
 import type { Drain } from "./drain.ts";
 import type { CarriedState } from "./handover/carried-state.ts";
 import type { ListsInUse } from "./lists/lists-in-use.ts";
@@ -15,7 +16,7 @@ import { UsageReporter } from "./usage-report.ts";
 export interface ControlledParts extends MeasuredParts, Pick<ControlPort, "reload" | "handOver"> {
   readonly drain: Drain;
   readonly tell: Tell;
-  readonly lists: () => Pick<ListsInUse, "warnings">;
+  readonly lists: () => Pick<ListsInUse, "warnings" | "read">;
   /** What `/config` says of the kernel's part, and of the event loop. */
   readonly splicing: string;
   readonly driving: string;
@@ -50,6 +51,8 @@ export function composeControl(parts: ControlledParts): Control {
     });
   const live = composeLiveView({ gate, drain, inUse, lanes, readiness, turn, upstreams: () => upstreams.list() });
   const approvals = composeApprovals(parts);
+  const { lists } = parts;
+  const explain = composeExplain({ gate, inUse, lists, pacs, upstreams, usage, approval: approvals.look });
   return {
     ...controlTunnels(gate),
     view: live.view,
@@ -63,6 +66,7 @@ export function composeControl(parts: ControlledParts): Control {
       inUse.order?.(phase === "serving");
     },
     approvals: approvals.control,
+    explain,
     endWatches: () => live.endWatches(),
     stop() {
       live.stop();

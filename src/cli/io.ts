@@ -14,6 +14,8 @@ export interface CliIo {
   readonly columns?: number | undefined;
   /** Writes a result to standard output, as it is. False once nobody reads it any more. */
   readonly print: (text: string | Uint8Array) => Promise<boolean>;
+  /** Why a result could not be written, though its reader is there: the errno word, such as `ENOSPC`. */
+  readonly printFault?: () => string | undefined;
   /** Tells a person something: one line on standard error. Characters that must not reach a terminal are escaped. */
   readonly tell: (line: string) => void;
   /**

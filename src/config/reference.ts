@@ -1,11 +1,11 @@
-import { describeJsonSchema, isSecret, type JsonSchema } from "./json-schema.ts";
+import { describeWithFunctions, isSecret, type JsonSchema, readFunction } from "./json-schema.ts";
 import { listOverridingVariables } from "./overrides.ts";
 import { isRecord, readList, readRecord, readText } from "./plain-data.ts";
 import { writeFunctionReference } from "./reference-functions.ts";
 
 /** Writes the reference of all settings as Markdown, from the schema. */
 export function writeReference(): string {
-  const schema = describeJsonSchema();
+  const schema = describeWithFunctions();
   const sections = Object.entries(readRecord(schema["properties"])).map(([name, setting]) =>
     writeSection(name, readRecord(setting)),
   );
@@ -81,6 +81,7 @@ function describeType(setting: JsonSchema): string {
   const choices = readList(setting["enum"]);
   if (choices.length > 0) return choices.map((choice) => code(choice)).join(" or ");
   if (isSecret(setting)) return "secret";
+  if (readFunction(setting) !== undefined) return "function";
   const forms = readList(setting["anyOf"]);
   if (forms.length > 0) return forms.map((form) => describeType(readRecord(form))).join(" or ");
   switch (setting["type"]) {
