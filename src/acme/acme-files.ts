@@ -1,11 +1,12 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ifPresent } from "../error-code.ts";
 import { makePrivateFolder, writeDurably } from "../state/durable-file.ts";
 import type { AccountFile, KeptAccount } from "./account.ts";
 import { type AcmePlan, identifyCertificate } from "./acme-plan.ts";
+import { listCertificateNames } from "./check-chain.ts";
 
 /** A certificate in its file. */
 export interface KeptCertificate {
@@ -16,6 +17,13 @@ export interface KeptCertificate {
   /** Milliseconds since the epoch. */
   readonly from: number;
   readonly to: number;
+}
+
+/** A certificate that was ordered for other names. */
+export interface OtherCertificate extends KeptCertificate {
+  readonly file: string;
+  /** All of its names. */
+  readonly names: readonly string[];
 }
 
 /** Orders that failed since the last one that did not. */
@@ -45,7 +53,8 @@ export class AcmeFiles {
 
   constructor(stateFolder: string, plan: Pick<AcmePlan, "directory" | "names" | "profile" | "ca">) {
     const authority = join(stateFolder, "acme", `${new URL(plan.directory).hostname}-${shorten(plan.directory)}`);
-    const [first = ""] = plan.names;
+    // In whatever order they are written.
+    const [first = ""] = plan.names.toSorted();
     const key = identifyCertificate({ ...plan, email: undefined, eab: undefined });
     const name = join(authority, `${first.replace("*", "_")}-${shorten(key)}`);
     this.certificate = `${name}.pem`;
@@ -77,6 +86,29 @@ export class AcmeFiles {
     return this.#read.certificate;
   }
 
+  /**
+   * Of the certificates of this authority for other names, the one that has most
+   * of these and ends last; undefined when none has any, and is valid at `now`.
+   */
+  readOther(names: readonly string[], now: number): OtherCertificate | undefined {
+    const folder = dirname(this.certificate);
+    let files: readonly string[];
+    try {
+      files = readdirSync(folder).filter((name) => name.endsWith(".pem"));
+    } catch {
+      return undefined;
+    }
+    const others = files.flatMap((name): OtherCertificate[] => {
+      const file = join(folder, name);
+      const kept = file === this.certificate ? undefined : readCertificateFile(file);
+      if (kept === undefined || now < kept.from || now >= kept.to) return [];
+      return [{ ...kept, file, names: listCertificateNames(new X509Certificate(kept.cert).raw) }];
+    });
+    const count = (other: OtherCertificate): number => names.filter((name) => other.names.includes(name)).length;
+    const [best] = others.toSorted((one, other) => count(other) - count(one) || other.to - one.to);
+    return best !== undefined && count(best) > 0 ? best : undefined;
+  }
+
   async writeCertificate({ cert, key }: Pick<KeptCertificate, "cert" | "key">): Promise<void> {
     await writeDurably(this.certificate, key + cert);
   }
@@ -89,6 +121,14 @@ export class AcmeFiles {
 
   async writeAttempts(attempts: Attempts): Promise<void> {
     await writeDurably(this.#attempts, `${JSON.stringify(attempts)}\n`);
+  }
+}
+
+function readCertificateFile(path: string): KeptCertificate | undefined {
+  try {
+    return readKept(readFileSync(path, "utf8"));
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { nameError } from "../error-code.ts";
 import { BlockSplitter } from "../protocol/pcapng/block-splitter.ts";
-import { describeRefusal } from "./ask-answer.ts";
+import { describeRefusal, findExitCode } from "./ask-answer.ts";
 import { askSidecar } from "./ask-sidecar.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { findSidecar, type SidecarAccess, sidecarArgs } from "./find-sidecar.ts";
@@ -73,7 +73,7 @@ async function runCapture(wanted: WantedCapture, io: CliIo): Promise<number> {
   if (typeof asked === "string") return endWith(io, asked, exitCodes.failure);
   const id = asked.headers.get("Capture-Id");
   if (asked.status !== 200 || asked.body === null || id === null)
-    return endWith(io, await describeRefusal(asked), exitCodes.failure);
+    return endWith(io, await describeRefusal(asked), findExitCode(asked.status));
   const sink = await openSink(wanted.output, wanted.force, io);
   if (typeof sink === "string") {
     leaving.abort();

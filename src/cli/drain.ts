@@ -1,4 +1,5 @@
 import { formatJson } from "../escape-text.ts";
+import { findExitCode } from "./ask-answer.ts";
 import { callSidecar, describeFailedCall } from "./call-sidecar.ts";
 import { createCommand } from "./command.ts";
 import { findSidecar, sidecarArgs } from "./find-sidecar.ts";
@@ -32,7 +33,7 @@ export const drain = createCommand({
     const called = has("cancel")
       ? await callSidecar(access, "DELETE /drain")
       : await callSidecar(access, "POST /drain", { query });
-    if (!called.ok) return endWith(io, describeFailedCall(called), exitCodes.failure);
+    if (!called.ok) return endWith(io, describeFailedCall(called), findExitCode(called.status));
     if (called.answer === undefined) io.tell("The proxy accepts connections again.");
     else await io.print(`${formatJson(called.answer)}\n`);
     return exitCodes.ok;

@@ -1,6 +1,6 @@
 import { isRecord } from "../config/plain-data.ts";
 import { ServerSentEvents } from "../protocol/server-sent-events.ts";
-import { describeRefusal, isFinalStatus } from "./ask-answer.ts";
+import { describeRefusal, findExitCode, isFinalStatus } from "./ask-answer.ts";
 import { pause, requestSidecar } from "./ask-sidecar.ts";
 import { createCommand } from "./command.ts";
 import { findSidecar, type SidecarAccess, sidecarArgs } from "./find-sidecar.ts";
@@ -69,7 +69,9 @@ async function follow(access: SidecarAccess, asJson: boolean, leaving: AbortSign
       last = printed.last;
       io.tell("The connection to the sidecar is over. Trying again until SIGINT.");
     } else if (!isWatching || (typeof answer !== "string" && isFinalStatus(answer.status)))
-      return endWith(io, typeof answer === "string" ? answer : await describeRefusal(answer), exitCodes.failure);
+      return typeof answer === "string"
+        ? endWith(io, answer, exitCodes.failure)
+        : endWith(io, await describeRefusal(answer), findExitCode(answer.status));
     await pause(RETRY_MS, leaving);
     if (leaving.aborted) return exitCodes.ok;
   }

@@ -3,7 +3,8 @@ import { quoteValue } from "../config/problem.ts";
 import { seriesAnswer } from "../sidecar/series.ts";
 import { formatJson } from "../escape-text.ts";
 import { describeThrown } from "../proxy/hook/describe-thrown.ts";
-import { askAnswer } from "./ask-answer.ts";
+import { askAnswer, describeRefusal, findExitCode } from "./ask-answer.ts";
+import { askSidecar } from "./ask-sidecar.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { findSidecar, type SidecarAccess, sidecarArgs } from "./find-sidecar.ts";
 import { type CliIo, endWith, exitCodes } from "./io.ts";
@@ -44,6 +45,8 @@ export const top = createCommand({
     // A wrong token or address is told on the lines of the shell.
     const status = await askAnswer(access, new URL("/status", url), statusAnswer);
     if (!status.ok) return endWith(io, status.message, exitCodes.failure);
+    const fault = await findFilterFault(access, url);
+    if (fault !== undefined) return endWith(io, fault, exitCodes.usage);
     if (has("json")) return printLines(wanted, io);
     const view = new TopView();
     view.sort = wanted.sort;
@@ -54,6 +57,15 @@ export const top = createCommand({
     return watch({ ...wanted, model, view }, io);
   },
 });
+
+/** What the sidecar says is wrong with the filters. */
+async function findFilterFault(access: SidecarAccess, url: URL): Promise<string | undefined> {
+  const answer = await askSidecar(access, url, "GET");
+  if (typeof answer === "string") return undefined;
+  if (findExitCode(answer.status) === exitCodes.usage) return describeRefusal(answer);
+  await answer.body?.cancel();
+  return undefined;
+}
 
 interface Wanted {
   readonly access: SidecarAccess;

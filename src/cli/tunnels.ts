@@ -1,7 +1,7 @@
 import { formatJson } from "../escape-text.ts";
 import { FLOW_PARAMETERS } from "../sidecar/read-query.ts";
 import { type TunnelRow, tunnelsAnswer } from "../sidecar/tunnel-row.ts";
-import { askAnswer } from "./ask-answer.ts";
+import { askAnswer, findExitCode } from "./ask-answer.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { endAll, type Ended, endEach } from "./end-tunnels.ts";
 import { findSidecar, type SidecarAccess, sidecarArgs } from "./find-sidecar.ts";
@@ -69,7 +69,7 @@ export const tunnels = createCommand({
     if (typeof access === "string") return endWith(io, access, exitCodes.usage);
     const filters = addFlowQuery(input, access.url);
     const answer = await askAnswer(access, access.url, tunnelsAnswer);
-    if (!answer.ok) return endWith(io, answer.message, answer.status === 400 ? exitCodes.usage : exitCodes.failure);
+    if (!answer.ok) return endWith(io, answer.message, findExitCode(answer.status));
     const isWanted = (id: unknown): boolean => ids.length === 0 || ids.some((each) => each === id);
     const rows = answer.value.tunnels.filter(({ id }) => isWanted(id));
     const missing = ids.filter((id) => !rows.some((row) => row.id === id));

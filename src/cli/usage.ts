@@ -1,7 +1,7 @@
 import { isRecord } from "../config/plain-data.ts";
 import { quoteValue } from "../config/problem.ts";
 import { formatJson } from "../escape-text.ts";
-import { describeRefusal } from "./ask-answer.ts";
+import { describeRefusal, findExitCode } from "./ask-answer.ts";
 import { askSidecar, readJson } from "./ask-sidecar.ts";
 import { createCommand } from "./command.ts";
 import { findSidecar, sidecarArgs } from "./find-sidecar.ts";
@@ -46,8 +46,7 @@ export const usage = createCommand({
     const answer = await askSidecar(access, access.url, "GET");
     if (typeof answer === "string") return endWith(io, answer, exitCodes.failure);
     if (answer.status !== 200) {
-      const code = answer.status === 400 ? exitCodes.usage : exitCodes.failure;
-      return endWith(io, await describeRefusal(answer), code);
+      return endWith(io, await describeRefusal(answer), findExitCode(answer.status));
     }
     if (has("csv")) {
       await io.print(await answer.text());

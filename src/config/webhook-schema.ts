@@ -10,46 +10,63 @@ import { compileServer, findServerConflicts, isInClear, parseServerUrl, serverFi
 
 const EXAMPLE = '"https://auth.example/check"';
 
+const timeoutField = (says: string) => duration({ zero: false }).describe(says).optional();
+
+/** Where a webhook is. */
+const urlField = parsed(
+  `the address of a webhook, such as ${EXAMPLE}`,
+  (written) => parseServerUrl(written, EXAMPLE),
+  undefined,
+  () => "The address",
+).describe(
+  "Webhook that is asked in place of a function, with a POST of JSON, directly and never through a proxy. It follows no redirect.",
+);
+
+const server = serverFields('{ authorization: { env: "HOOK_KEY" } }', "question, such as the credentials of the proxy");
+
+/** A webhook that answers. */
 export const webhookSchema = checked(
   settings({
-    url: parsed(
-      `the address of a webhook, such as ${EXAMPLE}`,
-      (written) => parseServerUrl(written, EXAMPLE),
-      undefined,
-      () => "The address",
-    ).describe(
-      "Webhook that is asked in place of a function, with a POST of JSON, directly and never through a proxy. It follows no redirect.",
+    url: urlField,
+    timeout: timeoutField(
+      "Time for an answer. A client that waits for it is refused without one. Default: `timeouts.hook`; in a rule `5s`.",
     ),
-    timeout: duration({ zero: false })
-      .describe(
-        "Time for an answer. A client that waits for it is refused without one. Default: `timeouts.hook`; in a rule `5s`.",
-      )
-      .optional(),
     cache: duration({ zero: true })
       .describe(
         'How long an answer holds for the same question (in `users` only a positive one); `"0"` for not at all. Default: `auth.cacheTtl`; in a rule `10s`.',
       )
       .optional(),
-    ...serverFields('{ authorization: { env: "HOOK_KEY" } }', "question, such as the credentials of the proxy"),
+    ...server,
+  }),
+  (webhook) => findServerConflicts(webhook, "url", webhook.url),
+);
+
+/** A webhook that is only told something: there is no answer to keep. */
+export const noticeSchema = checked(
+  settings({
+    url: urlField,
+    timeout: timeoutField("Time for an answer, after which the message is taken for lost. Default: `timeouts.hook`."),
+    ...server,
   }),
   (webhook) => findServerConflicts(webhook, "url", webhook.url),
 );
 
 export type WebhookSettings = z.output<typeof webhookSchema>;
+type NoticeSettings = z.output<typeof noticeSchema>;
 
 /** Compiles a webhook that the schema has accepted; or says what only files and variables show to be wrong. */
 export function compileWebhook(
-  { url, timeout, ...server }: WebhookSettings,
+  { url, timeout, headers, ca }: NoticeSettings,
   { path, timeoutMs, materials }: { path: readonly PropertyKey[]; timeoutMs: number; materials: Materials },
 ): { readonly webhook: Webhook; readonly problems: readonly Problem[] } {
-  const { problems, headers, ca } = compileServer(server, path, materials);
+  const { problems, ...compiled } = compileServer({ headers, ca }, path, materials);
   const longestMs = timeout === undefined ? timeoutMs : readDuration(timeout);
-  return { webhook: { url, headers, ca, timeoutMs: longestMs }, problems };
+  return { webhook: { url, ...compiled, timeoutMs: longestMs }, problems };
 }
 
 /** Warns of what is sent without TLS; `danger` is what whoever is on the way can do. */
 export function findWebhookWarnings(
-  { url }: WebhookSettings,
+  { url }: Pick<NoticeSettings, "url">,
   path: readonly PropertyKey[],
   danger = "read passwords, and answer",
 ): Problem[] {

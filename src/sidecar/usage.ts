@@ -41,6 +41,7 @@ export function mountUsage(app: Hono, { read: guard }: Guards, control: UsageCon
       summary: "Shows who uses what, and what is left of quotas; with `format=csv` as text.",
       needs: "read",
       answer: usageAnswer,
+      also: { "text/csv": undefined },
       problems: [503],
     }),
     guard,

@@ -292,7 +292,7 @@ function hasForeignRows(database: Database): boolean {
     return database.query(FOREIGN).get() !== null;
   } catch (error) {
     // A table of that name, with other columns.
-    if (readCode(error) === "SQLITE_ERROR") return true;
+    if (nameError(error) === "SQLITE_ERROR") return true;
     throw error;
   }
 }

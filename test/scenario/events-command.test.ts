@@ -60,7 +60,7 @@ describe("penstock events", () => {
     await using proxy = await startProxy({});
     const sidecar = locate(proxy);
     const wrong = follow(sidecar, "--type", "nothing");
-    expect(await wrong.code).toBe(1);
+    expect(await wrong.code).toBe(2);
     expect(wrong.io.told[0]).toStartWith('The sidecar refused (400): There is no event "nothing".');
     const io = createFakeIo({ variables: {} });
     expect(await runCli(["events", "--sidecar", sidecar], io)).toBe(2);
