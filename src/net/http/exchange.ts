@@ -1,4 +1,4 @@
-import { type IncomingMessage, request as requestHttp } from "node:http";
+import { type ClientRequest, type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 
 /** One request to a server that is not trusted. */
@@ -28,6 +28,19 @@ export type Exchanged =
   /** `why` continues a sentence: `cannot be reached: ECONNREFUSED`. */
   | { readonly kind: "failed"; readonly why: string };
 
+/** Informational responses before the final one: room for early hints, and an end for a flood. */
+const MAX_INTERIM = 16;
+
+/** Gives a request up when informational responses do not end: each one is an event of this thread, also past the deadline. */
+export function limitInterim(asked: ClientRequest): void {
+  let left = MAX_INTERIM;
+  const take = (): void => {
+    left -= 1;
+    if (left === -1) asked.destroy(Object.assign(new Error("Endless"), { code: "too many informational responses" }));
+  };
+  asked.on("continue", take).on("information", take);
+}
+
 /**
  * Sends a request and reads the whole answer. Never through a proxy, whatever the
  * environment says: it may be this very proxy. Follows no redirect.
@@ -56,6 +69,7 @@ export function exchange(order: ExchangeOrder): Promise<Exchanged> {
     const asked = request(url, options, (response) => {
       read(response, order.maxBytes).then(resolve, reject);
     });
+    limitInterim(asked);
     asked.on("error", reject);
     asked.end(bytes);
   }).catch((error: unknown): Exchanged => {

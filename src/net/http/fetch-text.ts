@@ -1,5 +1,6 @@
 import { type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
+import { limitInterim } from "./exchange.ts";
 
 /** A file to fetch, and what is known of it. */
 export interface FetchOrder {
@@ -74,6 +75,7 @@ function ask(url: URL, order: FetchOrder, signal: AbortSignal): Promise<Step> {
     const asked = request(new URL(`${protocol}//${host}${pathname}${search}`), options, (response) => {
       read(response, order).then(resolve, reject);
     });
+    limitInterim(asked);
     asked.on("error", reject);
     asked.end();
   }).catch((error: unknown) => fail(explain(error, signal, order.ms)));

@@ -1,5 +1,6 @@
 import { type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
+import { limitInterim } from "./exchange.ts";
 
 export interface PostOrder {
   /** `http` or `https`, without credentials. */
@@ -53,6 +54,7 @@ export function postJson({ url, body, headers, ca, ms }: PostOrder): Promise<Pos
     const asked = request(url, options, (response) => {
       read(response).then(resolve, reject);
     });
+    limitInterim(asked);
     asked.on("error", reject);
     asked.end(bytes);
   }).catch((error: unknown): Posted => ({ kind: "failed", why: explain(error, signal, ms) }));
