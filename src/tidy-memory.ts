@@ -1,5 +1,7 @@
 /** Milliseconds between two checks whether a burst is over. */
 const LOOK_MS = 500;
+/** The same while nothing comes and nothing ends: to wake an idle process costs more than the look. */
+const QUIET_LOOK_MS = 5000;
 /** Connections whose garbage is worth a collection: about 10 KB each. */
 const WORTH = 1_000;
 
@@ -18,7 +20,8 @@ export interface ConnectionCounts {
 export function tidyMemory(count: () => ConnectionCounts): () => void {
   let tidied: ConnectionCounts = { accepted: 0, ended: 0 };
   let seen = tidied;
-  const timer = setInterval(() => {
+  let timer = setTimeout(look, LOOK_MS).unref();
+  function look(): void {
     const now = count();
     const isQuiet = now.accepted === seen.accepted && now.ended === seen.ended;
     if (isQuiet && (now.accepted - tidied.accepted >= WORTH || now.ended - tidied.ended >= WORTH)) {
@@ -26,7 +29,7 @@ export function tidyMemory(count: () => ConnectionCounts): () => void {
       Bun.gc(true);
     }
     seen = now;
-  }, LOOK_MS);
-  timer.unref();
-  return () => clearInterval(timer);
+    timer = setTimeout(look, isQuiet ? QUIET_LOOK_MS : LOOK_MS).unref();
+  }
+  return () => clearTimeout(timer);
 }

@@ -27,6 +27,11 @@ export async function askAnswer<T>(
   return { ok: false, status, message };
 }
 
+/** Whether asking again is of no use: the token is wrong or may not do this, or the question is wrong. */
+export function isFinalStatus(status: number): boolean {
+  return status < 500 && status !== 429;
+}
+
 /** The exit code for a refusal: what the sidecar cannot read is wrong on the command line. */
 export function findExitCode(status: number | undefined): number {
   return status === 400 ? exitCodes.usage : exitCodes.failure;

@@ -6,11 +6,12 @@ import { readPlace } from "../config/places.ts";
 import { readRecord } from "../config/plain-data.ts";
 import { formatPath, type Problem } from "../config/problem.ts";
 import { formatJson } from "../escape-text.ts";
-import { askSidecar, readDetail, readJson } from "./ask-sidecar.ts";
+import { describeRefusal } from "./ask-answer.ts";
+import { askSidecar, readJson } from "./ask-sidecar.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { configArgs, configHints, configLists, loadFromFlags, tellProblems } from "./config-args.ts";
 import { findRunningSidecar, withoutSidecar } from "./find-sidecar.ts";
-import { exitCodes } from "./io.ts";
+import { endWith, exitCodes } from "./io.ts";
 
 /** `penstock check`: validates, and prints what would hold, or what would change. */
 export const check = createCommand({
@@ -56,18 +57,18 @@ export const check = createCommand({
     const { compiled, file } = loaded.value;
     if (wantsDiff) return printDiff(compiled, input);
     await io.print(`${formatJson(compiled.effective, 2)}\n`);
-    io.tell(file === undefined ? "There is no configuration file: the defaults hold." : `${file} is valid.`);
-    return exitCodes.ok;
+    return endWith(
+      io,
+      file === undefined ? "There is no configuration file: the defaults hold." : `${file} is valid.`,
+      exitCodes.ok,
+    );
   },
 });
 
 async function printDiff(compiled: CompiledConfig, input: CommandInput): Promise<number> {
   const { io } = input;
   const compared = await compareWithRunning(compiled, input);
-  if (typeof compared === "string") {
-    io.tell(compared);
-    return exitCodes.failure;
-  }
+  if (typeof compared === "string") return endWith(io, compared, exitCodes.failure);
   const { changes, warnings } = compared;
   for (const warning of warnings) io.tell(`Warning: ${warning}`);
   await io.print(changes.map((change) => `${change}\n`).join(""));
@@ -116,7 +117,7 @@ async function compareWithRunning(
   if (typeof access === "string") return `${access}. --diff asks the running proxy over its sidecar.`;
   const answer = await askSidecar(access, access.url, "GET");
   if (typeof answer === "string") return answer;
-  if (answer.status !== 200) return `The sidecar refused (${answer.status}): ${await readDetail(answer)}`;
+  if (answer.status !== 200) return describeRefusal(answer);
   // These two are about the process.
   const { splicing: _, driving: __, ...running } = await readJson(answer);
   // As it came over HTTP.

@@ -1,7 +1,7 @@
 import { dirname, resolve } from "node:path";
 
 import { findConfigFile } from "../config/find-config-file.ts";
-import { listVariables } from "../config/materials.ts";
+import { listVariables } from "../config/gather-materials.ts";
 import { applyOverrides } from "../config/overrides.ts";
 import { readList, readRecord } from "../config/plain-data.ts";
 import { readConfigFile } from "../config/read-config-file.ts";

@@ -1,11 +1,11 @@
 import { isRecord } from "../config/plain-data.ts";
 import { ServerSentEvents } from "../protocol/server-sent-events.ts";
-import { findExitCode } from "./ask-answer.ts";
-import { pause, readDetail, requestSidecar } from "./ask-sidecar.ts";
+import { describeRefusal, findExitCode, isFinalStatus } from "./ask-answer.ts";
+import { pause, requestSidecar } from "./ask-sidecar.ts";
 import { createCommand } from "./command.ts";
 import { findSidecar, type SidecarAccess, sidecarArgs } from "./find-sidecar.ts";
 import { formatEventLine } from "./event-line.ts";
-import { type CliIo, exitCodes } from "./io.ts";
+import { type CliIo, endWith, exitCodes } from "./io.ts";
 
 /** Flags that are parameters of the query, under the same names. */
 const PARAMETERS = ["type", "user", "target", "word"] as const;
@@ -40,10 +40,7 @@ export const events = createCommand({
   follows: true,
   async run({ io, value, has }) {
     const access = await findSidecar({ value, io }, "/events");
-    if (typeof access === "string") {
-      io.tell(access);
-      return exitCodes.usage;
-    }
+    if (typeof access === "string") return endWith(io, access, exitCodes.usage);
     for (const name of PARAMETERS) {
       const given = value(name);
       if (given !== undefined) access.url.searchParams.set(name, given);
@@ -71,20 +68,13 @@ async function follow(access: SidecarAccess, asJson: boolean, leaving: AbortSign
       if (leaving.aborted || !printed.isRead) return exitCodes.ok;
       last = printed.last;
       io.tell("The connection to the sidecar is over. Trying again until SIGINT.");
-    } else if (!isWatching || (typeof answer !== "string" && isFinal(answer.status))) {
-      io.tell(
-        typeof answer === "string" ? answer : `The sidecar refused (${answer.status}): ${await readDetail(answer)}`,
-      );
-      return findExitCode(typeof answer === "string" ? undefined : answer.status);
-    }
+    } else if (!isWatching || (typeof answer !== "string" && isFinalStatus(answer.status)))
+      return typeof answer === "string"
+        ? endWith(io, answer, exitCodes.failure)
+        : endWith(io, await describeRefusal(answer), findExitCode(answer.status));
     await pause(RETRY_MS, leaving);
     if (leaving.aborted) return exitCodes.ok;
   }
-}
-
-/** Whether asking again is of no use: the token is wrong, or the query. */
-function isFinal(status: number): boolean {
-  return status >= 400 && status < 500 && status !== 429;
 }
 
 interface Printing {

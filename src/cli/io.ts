@@ -57,3 +57,9 @@ export const exitCodes = {
   usage: 2,
   configuration: 78,
 } as const;
+
+/** Says how a command ends, and gives its exit code. */
+export function endWith(io: Pick<CliIo, "tell">, message: string, code: number): number {
+  io.tell(message);
+  return code;
+}

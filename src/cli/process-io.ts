@@ -2,7 +2,7 @@ import { fstatSync } from "node:fs";
 import { stderr, stdin, stdout } from "node:process";
 
 import { DescriptorWriter } from "../net/libc/descriptor-writer.ts";
-import { readErrorCode } from "../net/libc/errno.ts";
+import { readErrorCode } from "../error-code.ts";
 import { FatalError } from "../net/conn/throw-later.ts";
 import { describeThrown } from "../proxy/hook/describe-thrown.ts";
 import { escapeText } from "../escape-text.ts";

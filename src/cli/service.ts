@@ -2,7 +2,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { createCommand } from "./command.ts";
 import { configArgs } from "./config-args.ts";
-import { exitCodes } from "./io.ts";
+import { endWith, exitCodes } from "./io.ts";
 import { describeWriteError } from "./open-output.ts";
 
 /** Where `--install` writes. */
@@ -35,17 +35,19 @@ export const service = createCommand({
     const executable = resolve(io.folder, value("executable") ?? process.execPath);
     const config = resolve(io.folder, value("config") ?? DEFAULT_CONFIG);
     const fault = [executable, config].find((path) => /[\s"'%$\\]/.test(path));
-    if (fault !== undefined) {
-      io.tell(
+    if (fault !== undefined)
+      return endWith(
+        io,
         `Cannot write ${JSON.stringify(fault)} into a unit: it has spaces, quotes, %, $ or \\. Choose another path.`,
+        exitCodes.usage,
       );
-      return exitCodes.usage;
-    }
     const user = value("user");
-    if (user !== undefined && !/^[a-z_][a-z0-9_-]{0,31}$/.test(user)) {
-      io.tell(`--user is ${JSON.stringify(user)}. Wanted is the name of a user, such as penstock.`);
-      return exitCodes.usage;
-    }
+    if (user !== undefined && !/^[a-z_][a-z0-9_-]{0,31}$/.test(user))
+      return endWith(
+        io,
+        `--user is ${JSON.stringify(user)}. Wanted is the name of a user, such as penstock.`,
+        exitCodes.usage,
+      );
     const unit = writeUnit(executable, config, user);
     if (!has("install")) {
       await io.print(unit);
@@ -53,12 +55,12 @@ export const service = createCommand({
     }
     const path = resolve(io.folder, value("output") ?? UNIT_FILE);
     const problem = await install(path, unit, has("force"));
-    if (problem !== undefined) {
-      io.tell(`Cannot write ${path}: ${problem}.`);
-      return exitCodes.failure;
-    }
-    io.tell(`Wrote ${path}. Now run: systemctl daemon-reload && systemctl enable --now penstock`);
-    return exitCodes.ok;
+    if (problem !== undefined) return endWith(io, `Cannot write ${path}: ${problem}.`, exitCodes.failure);
+    return endWith(
+      io,
+      `Wrote ${path}. Now run: systemctl daemon-reload && systemctl enable --now penstock`,
+      exitCodes.ok,
+    );
   },
 });
 

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { writeDurably } from "../state/durable-file.ts";
 
 /** One thing to be done to a store. */
 export type Step =
@@ -161,12 +162,6 @@ function listFolder(path: string): string[] {
 /** Writes or removes the file of a store. */
 export async function changeFile(step: Exclude<Step, { kind: "run" }>): Promise<void> {
   if (step.kind === "remove") return rm(step.path);
-  const fresh = `${step.path}.${process.pid}.new`;
-  try {
-    await mkdir(dirname(step.path), { recursive: true });
-    await writeFile(fresh, step.text, { flag: "wx", mode: 0o644 });
-    await rename(fresh, step.path);
-  } finally {
-    await rm(fresh, { force: true });
-  }
+  await mkdir(dirname(step.path), { recursive: true });
+  await writeDurably(step.path, step.text, 0o644);
 }

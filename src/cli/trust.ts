@@ -1,10 +1,11 @@
 import { X509Certificate } from "node:crypto";
 import { resolve } from "node:path";
 
+import { readErrorCode } from "../error-code.ts";
 import { describeReadError, readTextFile } from "../config/read-file.ts";
 import { formatJson } from "../escape-text.ts";
 import { createCommand, type CommandInput } from "./command.ts";
-import { exitCodes } from "./io.ts";
+import { endWith, exitCodes } from "./io.ts";
 import {
   changeFile,
   planBrowsers,
@@ -50,15 +51,10 @@ export const trust = createCommand({
   async run(input) {
     const { io, value, has } = input;
     const store = value("store") ?? "all";
-    if (!["all", "system", "browsers"].includes(store)) {
-      io.tell("--store is another one. Write all, system or browsers.");
-      return exitCodes.usage;
-    }
+    if (!["all", "system", "browsers"].includes(store))
+      return endWith(io, "--store is another one. Write all, system or browsers.", exitCodes.usage);
     const wish = await readWish(input);
-    if (typeof wish === "string") {
-      io.tell(wish);
-      return exitCodes.failure;
-    }
+    if (typeof wish === "string") return endWith(io, wish, exitCodes.failure);
     const places = findPlaces(input);
     const plans = [
       ...(store === "browsers" ? [] : [planSystem(wish, places)]),
@@ -187,7 +183,7 @@ async function doStep(step: Step): Promise<string | undefined> {
     const [told, code] = await Promise.all([child.stderr.text(), child.exited]);
     return code === 0 ? undefined : `it ended with ${code}. ${told.trim().split("\n").slice(-3).join(" ")}`;
   } catch (error) {
-    const denied = error instanceof Error && "code" in error && (error.code === "EACCES" || error.code === "EPERM");
+    const denied = ["EACCES", "EPERM"].includes(readErrorCode(error) ?? "");
     return `${describeReadError(error)}.${denied ? " Run it as root." : ""}`;
   }
 }

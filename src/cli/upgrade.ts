@@ -7,6 +7,7 @@ import { formatJson } from "../escape-text.ts";
 import { type Origin, readOrigin } from "../upgrade/obtain.ts";
 import { type Outcome, done, refuse, type Refusal } from "../upgrade/refusal.ts";
 import { Leftovers, previousOf } from "../upgrade/replace-executable.ts";
+import { Turn } from "../upgrade/turn.ts";
 import { KEPT_KEY, readTrustedKeys, type TrustedKey } from "../upgrade/trusted-keys.ts";
 import { obtainProven, type ProvenFile, type Replacing, type TriedCandidate } from "../upgrade/upgrade.ts";
 import { tryNew, tryPrevious } from "../upgrade/upgrade.ts";
@@ -81,8 +82,9 @@ export const upgrade = createCommand({
     );
     const report = createReport(input);
     try {
+      using turn = new Turn();
       await using leftovers = new Leftovers();
-      const prepared = await Promise.race([prepare(input, report.say, leftovers), stopped.promise]);
+      const prepared = await Promise.race([prepare(input, report.say, leftovers, turn), stopped.promise]);
       return await report.end(prepared.ok ? await apply(prepared.value, input, report.say) : prepared);
     } finally {
       forget();
@@ -114,9 +116,11 @@ interface Done {
 
 type Say = (line: string) => void;
 
-async function prepare(input: CommandInput, say: Say, leftovers: Leftovers): Promise<Outcome<Prepared>> {
+async function prepare(input: CommandInput, say: Say, leftovers: Leftovers, turn: Turn): Promise<Outcome<Prepared>> {
   const target = await findTarget(input);
   if (!target.ok) return target;
+  const other = turn.take(target.value);
+  if (!other.ok) return other;
   const wrong = findContradiction(input);
   if (wrong !== undefined) return refuse("arguments", wrong);
   const running = await findRunning(input);

@@ -6,6 +6,7 @@ import { count, either, hook, settings, text } from "./fields.ts";
 import type { Materials } from "./materials.ts";
 import type { Problem } from "./problem.ts";
 import type * as z from "zod";
+import { type References, serverReferences } from "./references.ts";
 import { compileWebhook, findWebhookWarnings, noticeSchema } from "./webhook-schema.ts";
 
 /** What is told of a question. */
@@ -23,6 +24,8 @@ export interface AskedApproval {
 
 /** Tells an operator that somebody asks. What it gives back is ignored. */
 export type NotifyOperator = (question: AskedApproval) => unknown;
+
+export const approvalsReferences: References = { texts: {}, parts: { notify: serverReferences } };
 
 export const approvalsSchema = settings({
   list: text("the path of a file")

@@ -1,9 +1,10 @@
 import type { ListenerCertificate, TlsPlan } from "../proxy/accept/listener-tls.ts";
 import { readPemCertificates } from "../protocol/tls/read/pem-certificates.ts";
 import { type FileGroup, followed } from "./follow-files.ts";
-import { listPemFiles, type Materials } from "./materials.ts";
+import type { Materials } from "./materials.ts";
 import { findAuthorityFaults, listPaths, readPair } from "./pem.ts";
 import { type Checked, type Problem, quoteValue } from "./problem.ts";
+import { listPemFiles, pemTexts } from "./references.ts";
 import type { TlsSettings } from "./tls-schema.ts";
 
 /** The files, and the time at which certificates must be valid. */
@@ -93,7 +94,7 @@ export function followTlsFiles(
   plan: TlsPlan,
   materials: Pick<Materials, "files" | "folder">,
 ): TlsFiles {
-  const names = listPemFiles({ listen: [tls] }, () => true);
+  const names = listPemFiles(tls, { texts: pemTexts });
   return {
     listener,
     plan,

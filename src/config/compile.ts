@@ -8,7 +8,7 @@ import type { UserStore } from "../proxy/auth/user-store.ts";
 import type { SplicePlan } from "../proxy/flow/engine.ts";
 import type { Runtime, Timeouts } from "../proxy/runtime.ts";
 import { writeEstablished } from "../proxy/read/reply.ts";
-import { findAcmeProblems } from "./compile-acme.ts";
+import { findAcmeProblems, findAcmeWarnings } from "./compile-acme.ts";
 import { type ApprovalsPlan, compileApprovals, findApprovalWarnings } from "./approvals-schema.ts";
 import { type BrowserPac, compileBrowserPac } from "./browser-pac.ts";
 import { type CompiledListener, compileListeners } from "./compile-listener.ts";
@@ -23,19 +23,20 @@ import type { FileGroup } from "./follow-files.ts";
 import { takeFingerprintsInSteps } from "./fingerprints.ts";
 import { compileForward } from "./forward.ts";
 import { followTrustFiles, type RenewTrust } from "./follow-trust.ts";
-import { compileExempt } from "./exempt-schema.ts";
+import { compileExempt, listExemptNames } from "./exempt-schema.ts";
 import { findRuleWebhookProblems, findRuleWebhookWarnings } from "./rule-webhook-schema.ts";
 import { findTokenWarnings } from "./token-users-schema.ts";
 import { findWebhookWarnings, type WebhookSettings } from "./webhook-schema.ts";
 import { findUnreachableInSteps } from "./find-unreachable-rules.ts";
 import { compileListsInSteps } from "./compile-lists.ts";
 import type { ListsPlan } from "../lists/list-source.ts";
-import { compileLimits } from "./limits-schema.ts";
+import { compileLimits, findIdleLimits } from "./limits-schema.ts";
+import { hasCertifiedUsers } from "./listener-schema.ts";
 import type { Materials } from "./materials.ts";
 import { MALFORMED, type Parts, readWhole } from "./parts.ts";
 import type { Checked, Problem } from "./problem.ts";
 import { readDuration, readSize } from "./quantity.ts";
-import { compileRedis, findRedisProblems } from "./redis-schema.ts";
+import { compileRedis, findRedisProblems, findUnshared } from "./redis-schema.ts";
 import { findEditProblems, findEditWarnings } from "./request-edits.ts";
 import { findReportWarnings } from "./report-mode.ts";
 import { listSecrets, redactInSteps } from "./secrets.ts";
@@ -141,7 +142,8 @@ export function* compileInSteps(
   const { plan: approvals } = keep(compileApprovals(config.approvals, materials, state, hookMs));
   const { redis, warnings: redisWarnings } = compileRedis(config.state, materials);
   const lists = keep(yield* compileListsInSteps(config, materials, state));
-  problems.push(...findForgottenQuotas(config, [state, redis]), ...findAcmeProblems(listeners, state));
+  problems.push(...findForgottenQuotas(config, [state, redis]));
+  problems.push(...findAcmeProblems(listeners, state, config.sidecar?.port));
   if (problems.length > 0 || !users.ok) return { ok: false, problems };
   const log = compileLog(config.log, materials);
   const authenticator = compileAuthenticator(config, users.value);
@@ -179,8 +181,15 @@ export function* compileInSteps(
       ...(trustFiles && { trustFiles }),
       warnings: [
         ...warnings,
+        ...findAcmeWarnings(listeners, config.clients),
         ...pacWarnings,
         ...redisWarnings,
+        ...findUnshared(config),
+        ...findIdleLimits(
+          config.limits,
+          Array.from(listOwnLimits(config.users), ([, own]) => own),
+          hasUsers(config),
+        ),
         ...telemetryWarnings,
         ...findLogWarnings(config.log),
         ...lists.warnings,
@@ -323,6 +332,10 @@ function compileTimeouts(timeouts: Config["timeouts"]): Timeouts {
     hookMs: readDuration(timeouts.hook),
     askMs: readDuration(timeouts.ask),
   };
+}
+
+function hasUsers({ users, auth, listen }: Config): boolean {
+  return users !== undefined || hasCertifiedUsers(listen) || listExemptNames(auth.exempt).length > 0;
 }
 
 /** The limits of users that have limits of their own. */

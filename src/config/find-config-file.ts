@@ -1,6 +1,7 @@
 import { lstat, readdir } from "node:fs/promises";
 import { resolve } from "node:path";
 
+import { readErrorCode } from "../error-code.ts";
 import { CONFIG_VARIABLE } from "./overrides.ts";
 import type { Checked } from "./problem.ts";
 import { configFileNames } from "./read-config-file.ts";
@@ -51,7 +52,7 @@ async function findFault(path: string): Promise<{ error: unknown; missing: boole
     await lstat(path);
     return undefined;
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    const code = readErrorCode(error);
     return { error, missing: code === "ENOENT" || code === "ENOTDIR" };
   }
 }

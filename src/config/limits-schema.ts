@@ -2,6 +2,7 @@ import type * as z from "zod";
 
 import type { Limits, Quota, Rate, Share, UserShare } from "../proxy/limit/limits.ts";
 import { bandwidth, count, duration, either, rate, settings, size, word } from "./fields.ts";
+import type { Problem } from "./problem.ts";
 import { formatDecimalSize, readBandwidth, readDuration, readRate, readSize } from "./quantity.ts";
 
 /** Milliseconds of unused bandwidth that may be used at once, when `burst` does not say. So little that ten seconds are exact. */
@@ -145,6 +146,31 @@ export function compileLimits(
     clientPrefix: perClient.prefix,
     head: { maxBytes: readSize(limits.headBytes), maxFields: limits.headFields },
   };
+}
+
+/** Settings of limits that change nothing. `own` as above. */
+export function findIdleLimits(limits: LimitsSettings, own: readonly OwnLimits[], hasUsers: boolean): Problem[] {
+  const { perUser, perClient, perTarget, onQuota } = limits;
+  const problems: Problem[] = [];
+  const tell = (path: Problem["path"], message: string): void =>
+    void problems.push({ path: ["limits", ...path], message });
+  const { connections, ...others } = perUser;
+  if (!hasUsers && (connections > 0 || Object.values(others).some((value) => value !== undefined)))
+    tell(["perUser"], 'There are no users, so it limits nobody. Set "users", or limit each address with "perClient".');
+  const slow = ({ rate: written, bandwidth: bytes }: Partial<OwnLimits>) =>
+    written !== undefined || bytes !== undefined;
+  const shares: readonly (readonly [path: string[], share: Partial<OwnLimits>, users?: readonly OwnLimits[]])[] = [
+    [[], { rate: limits.rate, bandwidth: limits.bandwidth, burst: limits.burst }],
+    [["perUser"], perUser, own],
+    [["perClient"], perClient],
+    [["perTarget"], perTarget],
+  ];
+  for (const [path, share, users = []] of shares)
+    if (share.burst !== undefined && ![share, ...users].some(slow))
+      tell([...path, "burst"], 'It changes nothing: there is no "rate" or "bandwidth" beside it.');
+  if (onQuota === "end" && ![perUser, ...own].some(({ bytes }) => compileQuota(bytes) !== undefined))
+    tell(["onQuota"], 'It changes nothing: there is no quota ("bytes").');
+  return problems;
 }
 
 type ShareSettings = Pick<LimitsSettings, "connections" | "rate" | "bandwidth" | "burst">;

@@ -2,7 +2,7 @@ import { dirname, resolve } from "node:path";
 
 import { findConfigFile } from "./find-config-file.ts";
 import type { LoadOptions } from "./load.ts";
-import { listVariables } from "./materials.ts";
+import { listVariables } from "./gather-materials.ts";
 import { applyOverrides } from "./overrides.ts";
 import { readList, readRecord } from "./plain-data.ts";
 import type { Problem } from "./problem.ts";

@@ -2,7 +2,9 @@ import { randomBytes } from "node:crypto";
 import { constants, type Stats } from "node:fs";
 import { access, copyFile, link, lstat, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, extname, join } from "node:path";
+import { readErrorCode } from "../error-code.ts";
 import { describeReadError } from "../config/read-file.ts";
+import { syncFolder } from "../state/durable-file.ts";
 import { type Outcome, done, refuse } from "./refusal.ts";
 
 /** Where the file before the last upgrade is kept. */
@@ -156,7 +158,7 @@ async function copyLinked(from: string, to: string): Promise<void> {
   try {
     await link(from, to);
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") throw error;
+    if (readErrorCode(error) === "ENOENT") throw error;
     const found: Stats = await stat(from);
     await copyFile(from, to, constants.COPYFILE_EXCL);
     await using file = await open(to, "r+");
@@ -164,14 +166,6 @@ async function copyLinked(from: string, to: string): Promise<void> {
     await file.chmod(found.mode & 0o7777);
     await file.sync();
   }
-}
-
-/** A rename is on disk once its folder is. */
-async function syncFolder(folder: string): Promise<void> {
-  // Windows opens no folders.
-  if (process.platform === "win32") return;
-  await using file = await open(folder, "r");
-  await file.sync();
 }
 
 async function isThere(path: string): Promise<boolean> {
@@ -191,7 +185,7 @@ function nameBeside(target: string, what: string): string {
 
 /** What went wrong with a file; continues a sentence. */
 function describeFault(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const code = readErrorCode(error);
   if (code === "ENOSPC" || code === "EDQUOT") return "there is no space left";
   return code === "EROFS" ? "the file system is mounted read-only" : describeReadError(error);
 }

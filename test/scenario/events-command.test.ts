@@ -69,3 +69,26 @@ describe("penstock events", () => {
     expect(nobody.io.told[0]).toStartWith("Cannot reach the sidecar at http://127.0.0.1:1");
   });
 });
+
+describe("a command", () => {
+  test.each([
+    ["events", "Watching until SIGINT."],
+    ["approvals --watch", "Watching until SIGINT."],
+    ["learn --live 1h", "Watching."],
+    ["top --json", undefined],
+  ])(
+    "that follows a running proxy ends with the reason when its token is not valid any more: %s",
+    async (command, watching) => {
+      const first = await startProxy({});
+      const port = first.daemon.sidecar?.port;
+      const io = createFakeIo({ variables });
+      const code = runCli([...command.split(" "), "--sidecar", locate(first)], io);
+      if (watching === undefined) await waitFor(() => io.printed() !== "", "a line");
+      else await io.untilTold(watching);
+      await first[Symbol.asyncDispose]();
+      await using _ = await startProxy({ sidecar: { port, token: "another-token" } });
+      expect(await code).toBe(1);
+      expect(io.told.join("\n")).toContain("The sidecar refused (401): ");
+    },
+  );
+});

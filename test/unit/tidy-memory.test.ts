@@ -31,7 +31,7 @@ test("tidyMemory() collects once after many connections came, and once after the
   jest.advanceTimersByTime(5000);
   expect(collected).toBe(1);
   ended = 2000;
-  jest.advanceTimersByTime(500);
+  jest.advanceTimersByTime(5000);
   expect(collected).toBe(1);
   jest.advanceTimersByTime(500);
   expect(collected).toBe(2);
@@ -43,10 +43,21 @@ test("tidyMemory() collects once after many connections came, and once after the
 test("tidyMemory() does not care for a few connections, and nothing happens after it was stopped", () => {
   let accepted = 999;
   const stop = tidyMemory(() => ({ accepted, ended: accepted }));
-  jest.advanceTimersByTime(2000);
+  jest.advanceTimersByTime(6000);
   expect(collected).toBe(0);
   accepted = 5000;
   stop();
-  jest.advanceTimersByTime(2000);
+  jest.advanceTimersByTime(12_000);
   expect(collected).toBe(0);
+});
+
+test("tidyMemory() looks seldom at an idle proxy", () => {
+  let looks = 0;
+  const stop = tidyMemory(() => {
+    looks += 1;
+    return { accepted: 0, ended: 0 };
+  });
+  jest.advanceTimersByTime(60_000);
+  expect(looks).toBeLessThan(15);
+  stop();
 });

@@ -43,10 +43,10 @@ const MIN_BURST_MS = 50;
 /** Milliseconds of one turn, and in which all that wait have one: where that is enough to move bytes cheaply. */
 const SMOOTH_TURN_MS = 50;
 const SMOOTH_ROUND_MS = 200;
-/** The same where a turn would have fewer bytes than this: two pipefuls of a lane, so that to wake up costs little beside moving them. */
-const LARGE_BYTES = 2_097_152;
-const LARGE_TURN_MS = 100;
-const LARGE_ROUND_MS = 300;
+/** The same where a turn would have fewer bytes than this: four pipefuls of a lane, so that to wake up costs little beside moving them. */
+const LARGE_BYTES = 4_194_304;
+const LARGE_TURN_MS = 200;
+const LARGE_ROUND_MS = 400;
 /** The same where a turn would still have fewer bytes than this, because so many wait. */
 const THRIFTY_BYTES = 65_536;
 const THRIFTY_ROUND_MS = 700;
@@ -160,6 +160,11 @@ export class TokenBuckets {
     const thrifty = Math.min(THRIFTY_BYTES, earn(LARGE_TURN_MS, THRIFTY_ROUND_MS));
     const least = Math.max(1, Math.min(SEGMENT_BYTES, bytesPerMs * SEGMENT_MS));
     return Math.floor(Math.max(earn(SMOOTH_TURN_MS, SMOOTH_ROUND_MS), large, thrifty, least));
+  }
+
+  /** Milliseconds in which an empty bucket becomes full. */
+  measureBurstMs(bucket: number): number {
+    return Math.round((this.#reals[bucket * REALS + BURST] ?? 0) / (this.#reals[bucket * REALS + RATE] ?? 0));
   }
 
   /** Flows that wait for a bucket. */

@@ -22,7 +22,9 @@ export const copyBytes = 16_384;
 /** What a bulk direction asks its budget for: at most a pipeful. */
 const bulkBytes = 1_048_576;
 /** Pipefuls that a direction with a budget moves in one go: as much as a turn of many has. */
-const turnPipefuls = 2;
+const turnPipefuls = 4;
+/** Pipefuls that a near source may have sent ahead of a turn; it sends the rest meanwhile. */
+const aheadPipefuls = 2;
 /** A direction that moved this part of what it was allowed could have moved the rest: pipes hold less than their size when packets are small. */
 const USED = 7 / 8;
 /** Stands for no limit. */
@@ -265,7 +267,7 @@ export class LaneDirection {
 
   #fit(pipe: Pipe): void {
     this.#fitted = true;
-    const pipefuls = this.#budget === undefined ? 1 : turnPipefuls;
+    const pipefuls = this.#budget === undefined ? 1 : aheadPipefuls;
     fitReceiveWindow(this.#tools.libc, this.#source, pipefuls * pipe.bytes);
   }
 

@@ -3,6 +3,7 @@ import { chmod, readdir } from "node:fs/promises";
 import { findRunning } from "../../../src/cli/upgrade-handover.ts";
 import { runCli } from "../../../src/cli/run-cli.ts";
 import { isCompiled } from "../../../src/cli/start-successor.ts";
+import { takeFolderLock } from "../../../src/net/libc/file-lock.ts";
 import { createFakeIo } from "../../support/fake-io.ts";
 import { makeFolder, type TemporaryFolder } from "../../support/temporary-folder.ts";
 
@@ -47,7 +48,7 @@ describe("penstock upgrade changes nothing and says why", () => {
     [
       1,
       ["--from", "https://127.0.0.1:1/new?token=s3cret", "--key", "key.pub"],
-      "https://127.0.0.1:1/new cannot be fetched",
+      "https://127.0.0.1:1/new cannot be reached",
     ],
     [1, ["--from", "new", "--insecure-unsigned"], "not an executable of a platform that Penstock runs on"],
     [1, ["--from", "arm", "--insecure-unsigned"], "The executable is for linux-arm64."],
@@ -74,6 +75,26 @@ describe("penstock upgrade changes nothing and says why", () => {
       details: [],
     });
     expect(io.told).toEqual([]);
+  });
+
+  test.if(process.platform === "linux")("while another upgrade is under way in the same folder", async () => {
+    await using folder = await makeStand();
+    const args = ["upgrade", ...executable, "--from", "arm", "--insecure-unsigned", "--json"];
+    const release = takeFolderLock(folder.path);
+    const io = createFakeIo({ folder: folder.path });
+    expect(await runCli(args, io)).toBe(1);
+    expect(JSON.parse(io.printed())).toMatchObject({
+      step: "replace",
+      message: `Another upgrade in ${folder.path} is under way. Try again when it is over.`,
+    });
+    release?.();
+    const again = createFakeIo({ folder: folder.path });
+    expect(await runCli(args, again)).toBe(1);
+    expect(JSON.parse(again.printed())).toMatchObject({ step: "platform" });
+    // The turn is given back after a refusal.
+    const free = takeFolderLock(folder.path);
+    expect(free).toBeDefined();
+    free?.();
   });
 
   test("where it runs from its source and no file is named", async () => {
