@@ -105,7 +105,7 @@ export function count(min: number, max: number) {
  */
 const Whole = z.core.$constructor<z.ZodNumberFormat, z.core.$ZodNumberFormatDef>("Whole", (self, definition) => {
   z.ZodNumberFormat.init(self, definition);
-  const { check } = self._zod;
+  const check = self._zod.check.bind(self._zod);
   self._zod.check = (payload) => {
     const end = check(payload);
     for (const issue of payload.issues) if (issue.continue === false) delete issue.continue;
