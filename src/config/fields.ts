@@ -108,7 +108,7 @@ const Whole = z.core.$constructor<z.ZodNumberFormat, z.core.$ZodNumberFormatDef>
   const check = self._zod.check.bind(self._zod);
   self._zod.check = (payload) => {
     const end = check(payload);
-    for (const issue of payload.issues) if (issue.continue === false) delete issue.continue;
+    for (const issue of payload.issues) if (issue.continue === false) Reflect.deleteProperty(issue, "continue");
     return end;
   };
 });
