@@ -3,10 +3,13 @@ import { listBrowserListeners, writeBrowserPac } from "./browser-pac.ts";
 import { composeLiveView, type LiveViewParts } from "./compose-live-view.ts";
 import { composeApprovals } from "./compose-approvals.ts";
 import { composeExplain } from "./compose-explain.ts";
+import type { CompiledConfig } from "./config/compile.ts";
+import { readRecord } from "./config/plain-data.ts";
 import type { Drain } from "./drain.ts";
 import type { CarriedState } from "./handover/carried-state.ts";
 import type { ListsInUse } from "./lists/lists-in-use.ts";
 import type { Tell } from "./operator-message.ts";
+import { fitConnections } from "./operator-reports.ts";
 import { controlDrain, controlTunnels, controlUpstreams, readReadiness } from "./open-sidecar.ts";
 import type { ControlPort, DrainState } from "./sidecar/control-port.ts";
 import { writeMetricsText } from "./sidecar/metrics-text.ts";
@@ -80,7 +83,14 @@ export function composeControl(parts: ControlledParts): Control {
     ...(handOver && { handOver }),
     readiness,
     proxyPac: (host) => writeBrowserPac(listBrowserListeners(gate, inUse.plans), inUse.compiled.browserPac, host),
-    effectiveConfig: () => ({ ...inUse.compiled.effective, splicing, driving }),
+    effectiveConfig: () => ({ ...describeInUse(inUse.compiled), splicing, driving }),
     metricsText: (form) => writeMetricsText(readMetricSources(parts), form),
   };
+}
+
+/** The effective configuration, with the defaults that this process has room for. */
+function describeInUse({ effective, derived, runtime }: CompiledConfig): Readonly<Record<string, unknown>> {
+  if (!derived.includes("limits.connections")) return { ...effective, derived };
+  const connections = fitConnections(runtime.limits.inAll.connections);
+  return { ...effective, limits: { ...readRecord(effective["limits"]), connections }, derived };
 }

@@ -284,7 +284,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     gate.close();
     return { ok: false, message: explainBinding(bound.plan, bound.code) };
   }
-  warnAtStart({ inherited, descriptors, runtime }, tell);
+  warnAtStart({ inherited, descriptors, compiled }, tell);
   certificates.start();
 
   const stopTidying = tidyMemory(() => gate.metrics.countConnections());

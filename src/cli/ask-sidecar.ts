@@ -87,10 +87,12 @@ export async function readJson(answer: Pick<Response, "text">): Promise<Readonly
   }
 }
 
-/** What to do about TLS that failed. */
+/** What to do about a sidecar that does not answer, or about TLS that failed. */
 function adviseOn(error: unknown, { protocol }: URL): string {
-  if (protocol !== "https:") return "";
   const code = nameError(error);
+  if (/^(?:ECONNREFUSED|ENOENT|ConnectionRefused|FailedToOpenSocket)$/.test(code)) return " Is the proxy running?";
+  if (code === "EACCES" || code === "EPERM") return " Only the user of the proxy and root may ask there.";
+  if (protocol !== "https:") return "";
   if (code === "EPROTO") return " It may speak no TLS: ask with http://.";
   const isUntrusted = /^(?:SELF_SIGNED_CERT|DEPTH_ZERO_SELF|UNABLE_TO_(?:GET_ISSUER|VERIFY))/.test(code);
   return isUntrusted

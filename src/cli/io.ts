@@ -3,11 +3,22 @@ import type { StartSuccessor } from "../handover/handover.ts";
 import type { LogSink } from "../proxy/record/access-log.ts";
 import type { Screen, ScreenListeners } from "./process-screen.ts";
 
+/** The machine that a command finds itself on. */
+export interface Machine {
+  /** Where the configuration of an installed service is; undefined where there are no services of this kind. */
+  readonly configFolder: string | undefined;
+  /** The folder that is the root of the system: accounts and units are below it. */
+  readonly root: string;
+  /** Whether this process may read everything. */
+  readonly isRoot: boolean;
+}
+
 /** The environment of a command. Commands return an exit code and never end the process. */
 export interface CliIo {
   /** The working folder, absolute. */
   readonly folder: string;
   readonly variables: Readonly<Record<string, string | undefined>>;
+  readonly machine: Machine;
   /** Whether standard output is a terminal. */
   readonly terminal: boolean;
   /** Columns of the terminal that standard output is. */

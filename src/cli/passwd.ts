@@ -4,6 +4,7 @@ import { formatJson } from "../escape-text.ts";
 import { putUserLine } from "./change-users-file.ts";
 import { createCommand } from "./command.ts";
 import { type CliIo, endWith, exitCodes } from "./io.ts";
+import { findUnread } from "./judge-files.ts";
 import { showProgress } from "./progress.ts";
 import { isPassword, isUserName } from "../proxy/auth/user-store.ts";
 
@@ -63,7 +64,10 @@ interface Line {
 }
 
 async function putIntoFile({ file, name, hash, json }: Line, io: CliIo): Promise<number> {
-  const put = await putUserLine(resolve(io.folder, file), name, `${name}:${hash}`);
+  const path = resolve(io.folder, file);
+  const put = await putUserLine(path, name, `${name}:${hash}`);
+  const unread = put.ok ? findUnread(path, io.machine) : undefined;
+  if (unread !== undefined) io.tell(`Warning: ${unread}`);
   if (put.ok && json) {
     await io.print(`${formatJson({ name, file, replaced: put.replaced }, 2)}\n`);
     return exitCodes.ok;

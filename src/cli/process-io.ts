@@ -1,6 +1,7 @@
 import { fstatSync } from "node:fs";
 import { stderr, stdin, stdout } from "node:process";
 
+import { SYSTEM_FOLDER } from "../config/find-config-file.ts";
 import { DescriptorWriter } from "../net/libc/descriptor-writer.ts";
 import { readErrorCode } from "../error-code.ts";
 import { FatalError } from "../net/conn/throw-later.ts";
@@ -30,6 +31,12 @@ export function createProcessIo(end: (code: number) => never, held = new HeldSig
   return {
     folder: process.cwd(),
     variables: process.env,
+    machine: {
+      // Everybody may make that folder on Windows.
+      configFolder: process.platform === "win32" ? undefined : SYSTEM_FOLDER,
+      root: "/",
+      isRoot: process.geteuid?.() === 0,
+    },
     terminal: stdout.isTTY,
     columns: stdout.isTTY ? stdout.columns : undefined,
     interactive: stdin.isTTY,

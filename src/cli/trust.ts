@@ -6,6 +6,7 @@ import { describeReadError, readTextFile } from "../config/read-file.ts";
 import { formatJson } from "../escape-text.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { endWith, exitCodes } from "./io.ts";
+import { quoteWord } from "./shell-word.ts";
 import {
   changeFile,
   planBrowsers,
@@ -59,17 +60,31 @@ export const trust = createCommand({
     const plans = [
       ...(store === "browsers" ? [] : [planSystem(wish, places)]),
       // An image has no browsers of this user.
-      ...(store === "system" || value("root") !== undefined ? [] : planBrowsers(wish, places)),
+      ...(store === "system" || value("root") !== undefined ? [] : planBrowsers(wish, places, chooseMaking(input))),
     ];
-    if (plans.length === 0)
-      io.tell("There is no database of a browser. Chromium and Firefox make theirs at their first start.");
+    if (plans.length === 0) io.tell(describeNoBrowsers(wish, places));
     const results = [];
     for (const plan of plans) results.push(await carryOut(plan, has("dry-run"), input));
     if (has("json"))
       await io.print(`${formatJson({ file: wish.file, fingerprint: wish.fingerprint, stores: results }, 2)}\n`);
-    return plans.length > 0 && results.every(({ done }) => done) ? exitCodes.ok : exitCodes.failure;
+    const isNothing = plans.length === 0 && !wish.remove;
+    return !isNothing && results.every(({ done }) => done) ? exitCodes.ok : exitCodes.failure;
   },
 });
+
+/** Browsers of root are rare: their database is made only for who asks for it. */
+function chooseMaking({ value, io }: CommandInput): "always" | "with certutil" | "never" {
+  if (value("store") === "browsers") return "always";
+  return io.machine.isRoot ? "never" : "with certutil";
+}
+
+function describeNoBrowsers({ remove }: TrustWish, { home, platform }: TrustPlaces): string {
+  if (platform === "linux" && home !== undefined && remove)
+    return `There is no database of a browser in ${home}: nothing to do.`;
+  return platform === "linux"
+    ? "HOME is not set, so that nobody knows whose browsers are meant. Set it."
+    : "Browsers of this system trust what the system trusts: --store system. Firefox has a setting for that (security.enterprise_roots.enabled).";
+}
 
 function findPlaces({ io, value }: CommandInput): TrustPlaces {
   const path = `${io.variables["PATH"] ?? ""}:/usr/sbin:/sbin`;
@@ -164,12 +179,7 @@ async function carryOut(
 }
 
 function describeStep(step: Step): string {
-  return step.kind === "run" ? `run ${step.command.map(quote).join(" ")}` : `${step.kind} ${step.path}`;
-}
-
-/** As a person would type it into a shell. */
-function quote(word: string): string {
-  return /^[\w./:,=@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
+  return step.kind === "run" ? `run ${step.command.map(quoteWord).join(" ")}` : `${step.kind} ${step.path}`;
 }
 
 /** Why a step failed. */

@@ -30,7 +30,7 @@ import { findWebhookWarnings, type WebhookSettings } from "./webhook-schema.ts";
 import { findUnreachableInSteps } from "./find-unreachable-rules.ts";
 import { compileListsInSteps } from "./compile-lists.ts";
 import type { ListsPlan } from "../lists/list-source.ts";
-import { compileLimits, findIdleLimits } from "./limits-schema.ts";
+import { compileLimits, fillInConnections, findIdleLimits } from "./limits-schema.ts";
 import { hasCertifiedUsers } from "./listener-schema.ts";
 import type { Materials } from "./materials.ts";
 import { MALFORMED, type Parts, readWhole } from "./parts.ts";
@@ -93,6 +93,8 @@ export interface CompiledConfig {
   readonly trustFiles?: FileGroup<RenewTrust>;
   /** Warnings for the operator. */
   readonly warnings: readonly Problem[];
+  /** Settings without a value, whose default is less where the process has no room for it. */
+  readonly derived: readonly "limits.connections"[];
   /** The effective configuration for people: defaults filled in, secrets redacted. Plain JSON. */
   readonly effective: Readonly<Record<string, unknown>>;
   /** Hashes of what `effective` does not show. */
@@ -149,7 +151,16 @@ export function* compileInSteps(
   const authenticator = compileAuthenticator(config, users.value);
   const rules = readRules(config, materials, lists.plan?.texts);
   const policy = yield* compilePolicy(config, rules);
-  const runtime = compileRuntime(config, { authenticator, policy, forward, upstreams, pacs, environment });
+  const limits = fillInConnections(config.limits);
+  const runtime = compileRuntime(config, {
+    limits: compileLimits(limits, listOwnLimits(config.users)),
+    authenticator,
+    policy,
+    forward,
+    upstreams,
+    pacs,
+    environment,
+  });
   const webhook = findUsersWebhook(config.users);
   const usersFile = compileUsersFile(config, materials, runtime);
   const trustFiles = followTrustFiles(config, materials);
@@ -186,7 +197,7 @@ export function* compileInSteps(
         ...redisWarnings,
         ...findUnshared(config),
         ...findIdleLimits(
-          config.limits,
+          limits,
           Array.from(listOwnLimits(config.users), ([, own]) => own),
           hasUsers(config),
         ),
@@ -203,7 +214,8 @@ export function* compileInSteps(
         ...findApprovalWarnings(config.approvals),
         ...findReportWarnings(config),
       ],
-      effective: yield* describeEffective(config, log.access),
+      derived: config.limits.connections === undefined ? ["limits.connections"] : [],
+      effective: yield* describeEffective({ ...config, limits }, log.access),
       reload: config.reload,
       watch: config.watch,
       fingerprints: yield* takeFingerprintsInSteps(config, materials),
@@ -278,7 +290,7 @@ function compileUsersFile(config: Config, materials: Materials, runtime: Runtime
 /** The name of this proxy in `Proxy-Agent`, `Proxy-Status` and `Via`. */
 const AGENT = "penstock";
 
-type RuntimeParts = Pick<Runtime, "authenticator" | "policy" | "forward" | "upstreams"> & {
+type RuntimeParts = Pick<Runtime, "authenticator" | "policy" | "forward" | "upstreams" | "limits"> & {
   readonly pacs: ReadonlyMap<string, PacPlan>;
   readonly environment: EnvironmentRoutes | undefined;
 };
@@ -291,7 +303,6 @@ function compileRuntime(config: Config, { environment, pacs, ...parts }: Runtime
     ...(config.dns.nat64 !== undefined && { nat64: compileNat64(config.dns.nat64) }),
     inspect: config.inspect,
     timeouts: compileTimeouts(config.timeouts),
-    limits: compileLimits(config.limits, listOwnLimits(config.users)),
     ...(config.clients && { clients: compileAddressSet(config.clients) }),
     agent: AGENT,
     established: writeEstablished(AGENT),

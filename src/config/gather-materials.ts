@@ -5,6 +5,7 @@ import { listsReferences } from "./lists-schema.ts";
 import type { Materials, ReadText, Surroundings } from "./materials.ts";
 import { readRecord } from "./plain-data.ts";
 import { type Problem, quoteValue } from "./problem.ts";
+import type { FileKind } from "./read-file.ts";
 import { findReferences, type Reference, type References } from "./references.ts";
 import { rulesReferences } from "./rule-schema.ts";
 import { sidecarReferences } from "./sidecar.ts";
@@ -78,6 +79,24 @@ function quoteVariable(name: string): string {
 /** The names of all environment variables that `{ env }` asks for. */
 export function listVariables(raw: unknown): string[] {
   return listReferences(raw).flatMap(({ kind, name }) => (kind === "variable" ? name : []));
+}
+
+/** A file that a setting names. */
+export interface NamedFile {
+  readonly path: readonly PropertyKey[];
+  readonly kind: FileKind | "state";
+  /** As written. */
+  readonly name: string;
+}
+
+/** The files that a configuration as written names, and the folder of its state. */
+export function listNamedFiles(raw: unknown): NamedFile[] {
+  const { folder } = readRecord(readRecord(raw)["state"]);
+  const state = typeof folder === "string" ? [{ path: ["state", "folder"], kind: "state" as const, name: folder }] : [];
+  const files = listReferences(raw).flatMap(({ path, kind, name }) =>
+    kind === "variable" || name.includes("-----BEGIN") ? [] : [{ path, kind, name }],
+  );
+  return [...files, ...state];
 }
 
 function listReferences(raw: unknown): Reference[] {

@@ -78,7 +78,11 @@ const prefixSchema = settings({
   .prefault({});
 
 export const limitsSchema = settings({
-  connections: count(1, 1_000_000).describe("Client connections at once, over all listeners.").default(10_000),
+  connections: count(1, 1_000_000)
+    .describe(
+      "Client connections at once, over all listeners. Default: 10,000, or as many as the limit of open files allows where that is fewer.",
+    )
+    .optional(),
   rate: rateOf("over all listeners"),
   bandwidth: bandwidthOf("over all connections"),
   burst: burst(),
@@ -112,11 +116,21 @@ export const limitsSchema = settings({
   .describe("Limits on connections, rates, bandwidth and request heads.")
   .prefault({});
 
-type LimitsSettings = z.output<typeof limitsSchema>;
+type WrittenLimits = z.output<typeof limitsSchema>;
+/** With the connections that hold. */
+type LimitsSettings = WrittenLimits & { readonly connections: number };
 /** Limits of one user, as written. */
 export type OwnLimits = Exclude<z.output<typeof ownLimitsSchema>, undefined>;
 type Bandwidth = NonNullable<Share["bandwidth"]>;
 type BandwidthSetting = z.output<ReturnType<typeof bandwidthOf>>;
+
+/** Connections where the configuration says nothing. Fewer where the process may not open files for so many. */
+const DEFAULT_CONNECTIONS = 10_000;
+
+export function fillInConnections(limits: WrittenLimits): LimitsSettings {
+  const { connections = DEFAULT_CONNECTIONS } = limits;
+  return { ...limits, connections };
+}
 
 /** Compiles the limits. `own` has the limits of users that have limits of their own. */
 export function compileLimits(

@@ -7,6 +7,7 @@ import { type Fact, formatFact, line, mergeFacts } from "./explain-fact.ts";
 import { type AskUse, explainLimits, explainUse } from "./explain-limits.ts";
 import { type AskPool, explainPools } from "./explain-pool.ts";
 import { explainTerms } from "../config/rule-fields.ts";
+import { explainTls } from "./explain-tls.ts";
 import type { Resolver } from "../net/dns/resolver.ts";
 import { explainPac, type FindPac } from "./explain-pac.ts";
 import { dependsOnAddress, explainReported, explainRules } from "./explain-rules.ts";
@@ -90,6 +91,7 @@ async function listFacts(
     more: { client: client.text, user, parameters },
   });
   const now = at ?? Date.now();
+  lines.push(...explainTls(compiled, now));
   if (at !== undefined || runtime.policy.times !== undefined) lines.push(line("time", new Date(now).toISOString()));
   if (runtime.clients && !runtime.clients.has(client))
     return [...lines, ...refuse({ detail: "client_not_admitted", note: '"clients" does not have it' })];

@@ -221,6 +221,7 @@ export interface Operations {
       readonly warnings: readonly string[];
       readonly listeners: readonly { readonly address: string; readonly tls: boolean; readonly accepted: number }[];
       readonly connections: number;
+      readonly connection_limit: number;
       readonly tunnels: number;
       readonly requests: number;
       readonly totals: {

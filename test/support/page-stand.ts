@@ -239,6 +239,7 @@ function sampleStatus(tunnels: number): StatusAnswer {
       { address: "10.20.0.5:3129", tls: true, accepted: 902_117 },
     ],
     connections: tunnels + 30,
+    connection_limit: 10_000,
     tunnels,
     requests: 12,
     totals: { connections: 2_729_447, tunnels: 2_310_404, requests: 401_228, failures: 9_871 },

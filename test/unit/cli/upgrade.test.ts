@@ -117,6 +117,22 @@ describe("penstock upgrade changes nothing and says why", () => {
 describe("what the new version accepts", () => {
   const script = (version: string): string => `#!/bin/sh\n[ "$1" = check ] || echo "penstock ${version} (a script)"\n`;
 
+  test("is that of the service where the working folder has none, and is named to it", async () => {
+    await using system = await makeFolder({ "proxy.config.json": {} });
+    await using folder = await makeFolder({
+      penstock: script("0.2.0"),
+      // An older version would not look there by itself.
+      "penstock.previous": `${script("0.1.0")}[ "$1" = version ] || [ "$3" = ${system.path}/proxy.config.json ]\n`,
+    });
+    for (const name of ["penstock", "penstock.previous"]) await chmod(`${folder.path}/${name}`, 0o755);
+    const machine = { configFolder: system.path, root: "/nonexistent", isRoot: false };
+    const io = createFakeIo({ folder: folder.path, machine, variables: { PATH: process.env["PATH"] } });
+    expect(await runCli(["upgrade", ...executable, "--rollback", "--dry-run"], io)).toBe(0);
+    expect(io.told[0]).toBe(
+      `Penstock 0.1.0 starts here and accepts ${system.path}/proxy.config.json. In use is 0.2.0.`,
+    );
+  });
+
   async function tryBack(files: Readonly<Record<string, string | object>>, ...args: readonly string[]) {
     await using folder = await makeFolder({
       penstock: script("0.2.0"),
@@ -131,8 +147,10 @@ describe("what the new version accepts", () => {
   }
 
   test("is the configuration that is there", async () => {
-    const { told } = await tryBack({ "proxy.config.json": {} });
-    expect(told[0]).toBe("Penstock 0.1.0 starts here and accepts the configuration. In use is 0.2.0.");
+    const here = await tryBack({ "proxy.config.json": {} });
+    expect(here.told[0]).toBe(
+      `Penstock 0.1.0 starts here and accepts ${here.path}/proxy.config.json. In use is 0.2.0.`,
+    );
     const { path, printed } = await tryBack({ "mine.json": {} }, "--config", "mine.json", "--json");
     expect(JSON.parse(printed)).toMatchObject({ ok: true, configuration: `${path}/mine.json` });
   });
