@@ -9,6 +9,7 @@ import { escapeLines, formatJson } from "../escape-text.ts";
 import { writeDurably } from "../state/durable-file.ts";
 import { createCommand } from "./command.ts";
 import { type CliIo, endWith, exitCodes } from "./io.ts";
+import { findUnread } from "./judge-files.ts";
 import type { CertificateName, LocalAuthority } from "./local-authority.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -62,7 +63,8 @@ export const cert = createCommand({
       const listed = names.map(({ text }) => text);
       await io.print(`${formatJson({ names: listed, cert: chain, key, authority, authorityIsNew, expires }, 2)}\n`);
     } else await tellMade(io, folder, names, made);
-    return exitCodes.ok;
+    const unread = findUnread(join(folder, "privkey.pem"), io.machine);
+    return unread === undefined ? exitCodes.ok : endWith(io, `Warning: ${unread}`, exitCodes.ok);
   },
 });
 

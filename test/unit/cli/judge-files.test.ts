@@ -210,6 +210,14 @@ test("passwd says at once that the service cannot read the file that root has ma
   expect(await passwd(conf)).not.toContain("Warning");
 });
 
+test("cert says at once that the service cannot read the key", async () => {
+  await using folder = await makeFolder({ "etc/passwd": `penstock:x:${UID}:${UID}::/:/bin/false\n`, "conf/x": "" });
+  const conf = `${folder.path}/conf`;
+  const io = createFakeIo({ folder: conf, machine: { configFolder: conf, root: folder.path, isRoot: true } });
+  expect(await runCli(["cert", "a.test"], io)).toBe(0);
+  expect(io.told.at(-1)).toContain(`Warning: The user penstock cannot read ${conf}/privkey.pem (mode 0600, `);
+});
+
 test("--as is for root, and for users that are there", async () => {
   const run = async (isRoot: boolean, user: string) => {
     const io = createFakeIo({ machine: { configFolder: "/nonexistent", root: "/nonexistent", isRoot } });
