@@ -1,8 +1,9 @@
+import { formatTime } from "../escape-text.ts";
 import type { Tell } from "../operator-message.ts";
 import type { KeptCertificate } from "./acme-files.ts";
 import { readRenewalWindow } from "./answers.ts";
 import { readRenewalId } from "./renewal-id.ts";
-import { chooseNextLook, chooseSuggestedTime, chooseUsualTime, findEarliestTime, formatTime } from "./renewal-time.ts";
+import { chooseNextLook, chooseSuggestedTime, chooseUsualTime, findEarliestTime } from "./renewal-time.ts";
 import { AcmeSession, type SessionOptions } from "./session.ts";
 
 /** Milliseconds without a suggestion of the authority after one that failed. */

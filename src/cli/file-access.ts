@@ -68,7 +68,7 @@ export function walk(path: string, account: Account, needs: number): Walked | un
 }
 
 /** Whether a user may do what `needs` says, by mode, owner, group and access list. */
-export function allows(path: string, { mode, uid, gid }: Stats, account: Account, needs: number): boolean {
+function allows(path: string, { mode, uid, gid }: Stats, account: Account, needs: number): boolean {
   if (account.uid === 0) return true;
   const has = (bits: number): boolean => (bits & needs) === needs;
   if (uid === account.uid) return has(mode >> 6);

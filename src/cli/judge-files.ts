@@ -114,7 +114,7 @@ function findAccount({ user = "root", isDynamic, group, supplementaryGroups }: S
 }
 
 /** What that user could not read, and the folder of the state where it cannot be written; each once, with what mends it. */
-export function findUnusable(files: readonly NamedFile[], reader: Reader): Problem[] {
+function findUnusable(files: readonly NamedFile[], reader: Reader): Problem[] {
   const config = files[0]?.name ?? "/";
   const seen = new Set<string>();
   return files.flatMap(({ path, kind, name }) => {
