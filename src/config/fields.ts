@@ -327,6 +327,11 @@ function describeWrong(found: unknown, wanted: string, name: Name = quoteValue):
 /** Names a value by its kind: for settings where a secret may stand. */
 export const unquoted: Name = describeKind;
 
+/** Names a text by what it is for, and anything else by its kind: for texts that may have a secret in them. */
+export function hidden(name: string): Name {
+  return (value) => (typeof value === "string" ? name : describeKind(value));
+}
+
 function isDigits(value: string): boolean {
   return /^\d{1,9}$/.test(value);
 }

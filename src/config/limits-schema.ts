@@ -141,7 +141,13 @@ export function compileLimits(
   const users = new Map(
     Array.from(own, ([name, each]) => [
       name,
-      compileUserShare({ ...perUser, ...each, connections: each.connections ?? perUser.connections }),
+      compileUserShare({
+        connections: each.connections ?? perUser.connections,
+        rate: each.rate ?? perUser.rate,
+        bandwidth: each.bandwidth ?? perUser.bandwidth,
+        bytes: each.bytes ?? perUser.bytes,
+        burst: each.burst ?? perUser.burst,
+      }),
     ]),
   );
   const everyUser = compileUserShare(perUser);

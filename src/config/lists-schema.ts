@@ -1,7 +1,7 @@
 import * as z from "zod";
 
 import { parseCidr } from "../address/cidr.ts";
-import { duration, either, list, settings, text, textPatterns } from "./fields.ts";
+import { duration, either, hidden, list, settings, text, textPatterns } from "./fields.ts";
 import { checked, MALFORMED, type Parts } from "./parts.ts";
 import { type Problem, quoteNamed, quoteValue } from "./problem.ts";
 import type { References } from "./references.ts";
@@ -14,7 +14,7 @@ const fileList = settings({
 });
 
 const urlList = settings({
-  url: text('a URL such as "https://lists.example/allow.txt"', findUrlFault, () => "The URL").describe(
+  url: text('a URL such as "https://lists.example/allow.txt"', findUrlFault, hidden("The URL")).describe(
     "`https` or `http` URL of a list with one entry a line. It is never fetched through a proxy.",
   ),
   every: duration({ zero: false })

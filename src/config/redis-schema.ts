@@ -1,7 +1,7 @@
 import { describeEndpointError, type Endpoint, formatEndpoint, parseHostField } from "../address/endpoint.ts";
 import { Secret } from "../secret.ts";
 import type { RedisPlan } from "../state/redis/redis-plan.ts";
-import { parsed, pemPaths, secret, type SecretSource, text } from "./fields.ts";
+import { hidden, parsed, pemPaths, secret, type SecretSource, text } from "./fields.ts";
 import { isLoopbackHost } from "./listener-address.ts";
 import type { Materials } from "./materials.ts";
 import { MALFORMED, type PartsOf } from "./parts.ts";
@@ -18,7 +18,7 @@ const EXAMPLE = '"rediss://redis.example:6379/0"';
 
 /** The settings of `state` that are about Redis. */
 export const redisFields = {
-  redis: parsed(`the address of a Redis server, such as ${EXAMPLE}`, parseRedisUrl, undefined, () => "The address")
+  redis: parsed(`the address of a Redis server, such as ${EXAMPLE}`, parseRedisUrl, undefined, hidden("The address"))
     .describe(
       "Redis server through which several proxies share quotas, rates, connection counts and sticky sessions: `rediss://[user[:password]@]host[:port][/database]`, or `redis://` without TLS. One server, not a cluster. Nobody waits for it: while it cannot be used, each proxy goes on with its share. Default: none.",
     )

@@ -2,7 +2,7 @@ import type * as z from "zod";
 
 import { AddressSet } from "../address/address-set.ts";
 import type { TelemetryPlan } from "../telemetry/telemetry-plan.ts";
-import { cidr, duration, flag, fraction, list, parsed, readCidrs, settings, text } from "./fields.ts";
+import { cidr, duration, flag, fraction, hidden, list, parsed, readCidrs, settings, text } from "./fields.ts";
 import type { ListenerAddress } from "./listener-address.ts";
 import type { Binding } from "./listener-schema.ts";
 import type { Materials } from "./materials.ts";
@@ -19,7 +19,7 @@ const telemetryFields = {
     `the address of a collector, such as ${EXAMPLE}`,
     parseCollectorUrl,
     undefined,
-    () => "The address",
+    hidden("The address"),
   ).describe(
     "Collector of OpenTelemetry that traces and metrics are sent to, over OTLP/HTTP as JSON: `http[s]://host[:port][/path]`. `/v1/traces` and `/v1/metrics` are added to it. Nothing is sent through a proxy.",
   ),

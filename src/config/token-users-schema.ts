@@ -2,7 +2,7 @@ import * as z from "zod";
 
 import { createTokenStore, type KeySource, type TokenDemands, type TokenStore } from "../proxy/auth/token-store.ts";
 import { readKeySet } from "../proxy/auth/read-key-set.ts";
-import { duration, either, flag, list, parsed, pemPaths, settings, text, word } from "./fields.ts";
+import { duration, either, flag, hidden, list, parsed, pemPaths, settings, text, word } from "./fields.ts";
 import { isLoopbackHost } from "./listener-address.ts";
 import type { Materials } from "./materials.ts";
 import { checked, MALFORMED } from "./parts.ts";
@@ -25,7 +25,7 @@ const names = (wanted: string) => either(wanted, [text(wanted), list(text("a tex
 export const tokenUsersSchema = checked(
   settings({
     jwks: either(`the address of a key set such as ${EXAMPLE}, or { file: "jwks.json" }`, [
-      parsed(`the address of a key set, such as ${EXAMPLE}`, parseKeysUrl, undefined, () => "The address"),
+      parsed(`the address of a key set, such as ${EXAMPLE}`, parseKeysUrl, undefined, hidden("The address")),
       settings({
         file: text("the path of a file").describe(
           "Path of a file with the key set, relative to the configuration file. A change of the file is a reload.",

@@ -1,7 +1,7 @@
 import type * as z from "zod";
 
 import type { Webhook } from "../proxy/hook/webhook.ts";
-import { duration, parsed, settings } from "./fields.ts";
+import { duration, hidden, parsed, settings } from "./fields.ts";
 import type { Materials } from "./materials.ts";
 import { checked } from "./parts.ts";
 import type { Problem } from "./problem.ts";
@@ -17,7 +17,7 @@ const urlField = parsed(
   `the address of a webhook, such as ${EXAMPLE}`,
   (written) => parseServerUrl(written, EXAMPLE),
   undefined,
-  () => "The address",
+  hidden("The address"),
 ).describe(
   "Webhook that is asked in place of a function, with a POST of JSON, directly and never through a proxy. It follows no redirect.",
 );

@@ -71,6 +71,18 @@ describe("compileConfig()", () => {
     });
   });
 
+  test("takes what the limits of a user leave undefined from those of every user", () => {
+    const perUser = { connections: 3, rate: "5/h", bandwidth: "1MB/s", bytes: { day: "1GB" }, burst: "2s" };
+    const own = { connections: undefined, rate: undefined, bandwidth: undefined, bytes: undefined, burst: undefined };
+    const users = [
+      { name: "ci", password: "secret-of-ci", limits: own },
+      { name: "free", password: "secret-of-free", limits: { ...own, bytes: {} } },
+    ];
+    const { limits } = compileForTest({ users, limits: { perUser }, state: { folder: "/var/lib/penstock" } }).runtime;
+    expect(limits.users.get("ci")).toEqual(limits.perUser);
+    expect(limits.users.get("free")).toEqual({ ...limits.perUser, quota: undefined });
+  });
+
   test("writes access lines as text on a terminal and as JSON elsewhere, unless told", () => {
     expect(compileForTest({}, { terminal: true }).log.access).toBe("text");
     expect(compileForTest({}, { terminal: false }).log.access).toBe("json");

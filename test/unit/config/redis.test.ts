@@ -26,6 +26,11 @@ describe("the settings of Redis", () => {
       { redis: "http://geheim@redis.example" },
       'state.redis: The address begins with another scheme. Write "rediss://", or "redis://" without TLS.',
     ],
+    [
+      "a number",
+      { redis: 6379 },
+      'state.redis: Found a number. Write the address of a Redis server, such as "rediss://redis.example:6379/0".',
+    ],
     ["no server", { redis: "redis://:geheim@" }, "state.redis: The address names no server: the host is empty."],
     [
       "a database that is a word",
