@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { readlink, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { AcmeFiles } from "../../../src/acme/acme-files.ts";
 import { on } from "../../support/acme-server.ts";
 import { openKeeper } from "../../support/keeper-stand.ts";
 import { waitFor } from "../../support/wait-for.ts";
