@@ -39,13 +39,7 @@ export function writeDurablySync(path: string, text: string): void {
     closeSync(file);
   }
   renameSync(fresh, path);
-  try {
-    const folder = openSync(dirname(path), "r");
-    fsyncSync(folder);
-    closeSync(folder);
-  } catch (error) {
-    if (!unsyncable.has(readErrorCode(error) ?? "")) throw error;
-  }
+  syncFolderSync(dirname(path));
 }
 
 /** Makes a folder that only its owner can use, with those above it, unless it is there. */
@@ -60,6 +54,17 @@ export async function syncFolder(path: string): Promise<void> {
   try {
     await using folder = await open(path, "r");
     await folder.sync();
+  } catch (error) {
+    if (!unsyncable.has(readErrorCode(error) ?? "")) throw error;
+  }
+}
+
+/** The same, for a start and for a thread of its own. */
+export function syncFolderSync(path: string): void {
+  try {
+    const folder = openSync(path, "r");
+    fsyncSync(folder);
+    closeSync(folder);
   } catch (error) {
     if (!unsyncable.has(readErrorCode(error) ?? "")) throw error;
   }

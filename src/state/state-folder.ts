@@ -1,5 +1,7 @@
 import { accessSync, chmodSync, constants, mkdirSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { readErrorCode } from "../error-code.ts";
+import { syncFolderSync } from "./durable-file.ts";
 
 /** The folder for what is kept across restarts. */
 export interface StateFolderPlan {
@@ -22,7 +24,8 @@ export function prepareStateFolder(
   const folder = `the folder ${JSON.stringify(path)} of "${setting}"`;
   const instead = setting === "state.folder" ? ', or set "state.folder" to another' : "";
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    const made = mkdirSync(path, { recursive: true, mode: 0o700 });
+    if (made !== undefined) syncFolderSync(dirname(made));
   } catch (error) {
     return `Cannot make ${folder}: ${explain(error)}. Make it for the user of the proxy${instead}.`;
   }

@@ -20,26 +20,6 @@ const EMPTY_HASH = "000000000000";
  * is under the BSD 3-Clause licence; the other methods of JA4+ are not.
  */
 export function computeJa4(hello: ClientHello): string {
-  const { start, ciphers, extensions, rest } = listParts(hello);
-  return `${start}_${hashShort(ciphers, ciphers)}_${hashShort(extensions, rest)}`;
-}
-
-/** The same with the lists themselves instead of their hashes (`JA4_r`). */
-export function computeJa4Raw(hello: ClientHello): string {
-  const { start, ciphers, rest } = listParts(hello);
-  return `${start}_${ciphers}_${rest}`;
-}
-
-/** What a fingerprint is made of. */
-interface Ja4Parts {
-  readonly start: string;
-  readonly ciphers: string;
-  readonly extensions: string;
-  /** The extensions again, and after an underscore the signature algorithms, if there are any. */
-  readonly rest: string;
-}
-
-function listParts(hello: ClientHello): Ja4Parts {
   const ciphers = hello.cipherSuites.filter(isKept);
   const types = hello.extensions.map(({ type }) => type).filter(isKept);
   const start =
@@ -49,15 +29,12 @@ function listParts(hello: ClientHello): Ja4Parts {
     formatCount(ciphers.length) +
     formatCount(types.length) +
     markAlpn(hello.alpn[0]);
+  const suites = formatCodes(Uint16Array.from(ciphers).sort());
   const others = types.filter((type) => type !== EXTENSION.serverName && type !== EXTENSION.alpn);
   const extensions = formatCodes(Uint16Array.from(others).sort());
   const signatures = formatCodes(Uint16Array.from(hello.signatureAlgorithms.filter(isKept)));
-  return {
-    start,
-    ciphers: formatCodes(Uint16Array.from(ciphers).sort()),
-    extensions,
-    rest: signatures === "" ? extensions : `${extensions}_${signatures}`,
-  };
+  const rest = signatures === "" ? extensions : `${extensions}_${signatures}`;
+  return `${start}_${hashShort(suites, suites)}_${hashShort(extensions, rest)}`;
 }
 
 function isKept(code: number): boolean {
