@@ -16,8 +16,8 @@ describe("a line of a list", () => {
 
   test("costs no more with white space in it", () => {
     const line = `a.example${" ".repeat(4000)}b.example`;
-    // Each line took the square of its length: all of them hours, and not a moment.
-    for (let count = 0; count < 20_000; count++) expect(read(line)).toHaveProperty("reason");
+    // Each line took the square of its length: all of them far longer than a test may take.
+    for (let count = 0; count < 1000; count++) expect(read(line)).toHaveProperty("reason");
   });
 
   test.each<[string, string, readonly string[]]>([
