@@ -169,7 +169,7 @@ function describeDecided(asked: Query, foundName: string | undefined): Query {
 /** What to say of lists without a text: by default, that only the running proxy has them. */
 export function listMissing(
   { lists }: CompiledConfig,
-  why = "is not known here: only the running proxy fetches it",
+  why = "is not known here: only the running proxy fetches it. GET /explain of its sidecar looks at it",
 ): string[] {
   return (lists?.sources ?? [])
     .filter(({ key }) => lists?.texts.has(key) === false)
