@@ -58,12 +58,14 @@ export const top = createCommand({
   },
 });
 
-/** What the sidecar says is wrong with the filters. */
+/** What the sidecar says is wrong with the filters. The answer to HEAD has no words, and begins no stream. */
 async function findFilterFault(access: SidecarAccess, url: URL): Promise<string | undefined> {
+  const isWrong = (answer: Response | string): answer is Response =>
+    typeof answer !== "string" && findExitCode(answer.status) === exitCodes.usage;
+  if (!isWrong(await askSidecar(access, url, "HEAD"))) return undefined;
   const answer = await askSidecar(access, url, "GET");
-  if (typeof answer === "string") return undefined;
-  if (findExitCode(answer.status) === exitCodes.usage) return describeRefusal(answer);
-  await answer.body?.cancel();
+  if (isWrong(answer)) return describeRefusal(answer);
+  if (typeof answer !== "string") await answer.body?.cancel();
   return undefined;
 }
 
