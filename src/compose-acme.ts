@@ -104,6 +104,7 @@ export class AcmeCertificates {
       lock: takeFileLock,
       createSolver: (plan) => createSolver(plan, this.#connect()),
       use: (certificate) => this.#use(key, certificate),
+      isServed: () => this.#isServed(key),
       tell,
       publish: (change) => gate.events.publish("certificate", describeChange(change)),
       exchange,
@@ -125,6 +126,10 @@ export class AcmeCertificates {
     for (const [at, plan] of inUse.plans.entries())
       if (plan.acme !== undefined && (key === undefined || this.#identify(plan.acme) === key))
         yield { plan, name: gate.listeners?.[at]?.name ?? `${plan.host}:${plan.port}` };
+  }
+
+  #isServed(key: string): boolean {
+    return [...this.#listListeners(key)].every(({ plan }) => (plan.tls?.certificates.length ?? 0) > 0);
   }
 
   #use(key: string, certificate: KeptCertificate) {
@@ -174,11 +179,10 @@ export class AcmeCertificates {
 
 /** Sentences on what operators should look at. */
 export function warnOfAcme(statuses: readonly KeeperStatus[]): string[] {
-  return statuses.flatMap(({ problem, expiresAt, names }) => {
+  return statuses.flatMap(({ problem, expiresAt, isServed, names }) => {
     if (problem !== undefined) return problem;
-    return expiresAt === undefined
-      ? `The certificate for ${names[0]} is being ordered. Until then no client can connect over TLS.`
-      : [];
+    const meanwhile = isServed ? "another one is in use" : "no client can connect over TLS";
+    return expiresAt === undefined ? `The certificate for ${names[0]} is being ordered. Until then ${meanwhile}.` : [];
   });
 }
 

@@ -1,5 +1,5 @@
 import { nameError } from "../error-code.ts";
-import { cutText, escapeText } from "../escape-text.ts";
+import { cutText, escapeText, formatTime } from "../escape-text.ts";
 import type { MessageLevel, Tell } from "../operator-message.ts";
 import { type AcmeFiles, type Attempts, type KeptCertificate, NO_ATTEMPTS } from "./acme-files.ts";
 import type { AcmePlan } from "./acme-plan.ts";
@@ -7,7 +7,7 @@ import { obtainCertificate } from "./obtain.ts";
 import type { AcmeFault } from "./outcome.ts";
 import { readRenewalId } from "./renewal-id.ts";
 import { RenewalSchedule } from "./renewal-schedule.ts";
-import { BEYOND_PAUSES_MS, chooseBackOff, formatTime } from "./renewal-time.ts";
+import { BEYOND_PAUSES_MS, chooseBackOff } from "./renewal-time.ts";
 import { AcmeSession, type SessionOptions } from "./session.ts";
 import type { Solver } from "./solver.ts";
 
@@ -30,6 +30,8 @@ export interface KeeperParts extends Pick<SessionOptions, "exchange" | "now" | "
   readonly createSolver: (plan: AcmePlan) => Solver;
   /** Puts a certificate into effect; says why that cannot be. */
   readonly use: (certificate: KeptCertificate) => string | undefined;
+  /** Whether clients are shown another certificate while there is none. */
+  readonly isServed: () => boolean;
   readonly tell: Tell;
   readonly publish: (change: CertificateChange) => void;
   /** From 0 to 1. */
@@ -47,6 +49,8 @@ export interface KeeperStatus {
   /** Failures since the last success. */
   readonly failures: number;
   readonly problem: string | undefined;
+  /** Whether clients are shown a certificate, be it another one. */
+  readonly isServed: boolean;
   readonly issued: number;
   readonly failed: number;
 }
@@ -69,6 +73,8 @@ export class CertificateKeeper {
   /** What was issued and is not in its file, and why. */
   #unwritten: KeptCertificate | undefined;
   #unwrittenWhy: string | undefined;
+  /** That the folder of the state cannot be used. */
+  #unusable: string | undefined;
   #issued = 0;
   #failed = 0;
   /** The operator asked for an attempt now. */
@@ -96,7 +102,8 @@ export class CertificateKeeper {
       expiresAt: this.#current?.to,
       nextAt: this.#running && this.#dueAt,
       failures: this.#attempts.failures,
-      problem: this.#problem ?? this.#unwrittenWhy,
+      problem: this.#problem ?? this.#unwrittenWhy ?? this.#unusable,
+      isServed: this.#current !== undefined || this.#parts.isServed(),
       issued: this.#issued,
       failed: this.#failed,
     };
@@ -146,6 +153,8 @@ export class CertificateKeeper {
     while (!signal.aborted) {
       let pause: number;
       try {
+        // Somebody removed it: the next process would have none.
+        if (files.readCertificate() === undefined) this.#unwritten ??= this.#current;
         await this.#write();
         this.load();
         if (this.#unwritten === undefined) this.#attempts = await files.readAttempts();
@@ -154,8 +163,9 @@ export class CertificateKeeper {
         // An order counts as a failure until its end: it may be under way in a process that leaves.
         const isDue = now() >= this.#dueAt || this.#attempts.failures > 0;
         pause = isDue ? await this.#order(signal) : this.#dueAt - now();
+        this.#unusable = undefined;
       } catch (error) {
-        this.#fail({ why: `the files in the folder of the state cannot be used: ${nameError(error)}` }, "error");
+        this.#noteUnusable(error);
         pause = TICK_MS;
       }
       if (signal.aborted) return;
@@ -170,6 +180,7 @@ export class CertificateKeeper {
     if (this.#unwritten === undefined) return;
     const what = `the certificate for ${this.#names} to ${files.certificate}`;
     try {
+      await files.prepare();
       await files.writeCertificate(this.#unwritten);
       await files.writeAttempts(NO_ATTEMPTS);
     } catch (error) {
@@ -286,14 +297,23 @@ export class CertificateKeeper {
     const why = escapeText(cutText(fault.why, 1000));
     const next = this.#attempts.notBefore;
     const when = next > 0 ? ` The next attempt is at ${formatTime(next)}.` : "";
-    const kept =
-      this.#current === undefined
-        ? "There is none yet, so that no client can connect over TLS."
-        : `The one before stays in use until ${formatTime(this.#current.to)}.`;
-    const sentence = `Cannot get a certificate for ${this.#names}: ${why}.`;
-    if (this.#problem === sentence && next === 0) return;
-    this.#problem = sentence;
-    this.#parts.tell(`${sentence} ${kept}${when}`, level);
+    this.#problem = `Cannot get a certificate for ${this.#names}: ${why}.`;
+    this.#parts.tell(`${this.#problem} ${this.#describeUse()}${when}`, level);
+  }
+
+  /** Orders would be forgotten, and made again: none is made. */
+  #noteUnusable(error: unknown): void {
+    const path = error instanceof Error && "path" in error ? ` (${String(error.path)})` : "";
+    const why = `the files in the folder of the state cannot be used: ${nameError(error)}${path}`;
+    const problem = `Cannot get a certificate for ${this.#names}: ${escapeText(why)}.`;
+    if (problem !== this.#unusable) this.#parts.tell(`${problem} ${this.#describeUse()}`, "error");
+    this.#unusable = problem;
+  }
+
+  #describeUse(): string {
+    if (this.#current !== undefined) return `The one before stays in use until ${formatTime(this.#current.to)}.`;
+    if (this.#parts.isServed()) return "Another certificate is in use meanwhile.";
+    return "There is none yet, so that no client can connect over TLS.";
   }
 
   /** Whether clients are refused already, or will be soon. */

@@ -1,8 +1,15 @@
+import { formatTime } from "../escape-text.ts";
 import type { Tell } from "../operator-message.ts";
 import type { KeptCertificate } from "./acme-files.ts";
 import { readRenewalWindow } from "./answers.ts";
 import { readRenewalId } from "./renewal-id.ts";
-import { chooseNextLook, chooseSuggestedTime, chooseUsualTime, findEarliestTime, formatTime } from "./renewal-time.ts";
+import {
+  BEYOND_LOOKS_MS,
+  chooseNextLook,
+  chooseSuggestedTime,
+  chooseUsualTime,
+  findEarliestTime,
+} from "./renewal-time.ts";
 import { AcmeSession, type SessionOptions } from "./session.ts";
 
 /** Milliseconds without a suggestion of the authority after one that failed. */
@@ -49,7 +56,8 @@ export class RenewalSchedule {
   async ask(options: SessionOptions, names: string): Promise<void> {
     const { now, random, tell } = this.#parts;
     const certificate = this.#certificate;
-    if (certificate === undefined || now() < this.#lookAt) return;
+    const left = this.#lookAt - now();
+    if (certificate === undefined || (left > 0 && left < BEYOND_LOOKS_MS)) return;
     this.#lookAt = now() + LOOK_AGAIN_MS * (0.75 + 0.5 * random());
     const session = await AcmeSession.open(options);
     if (!session.ok) return;

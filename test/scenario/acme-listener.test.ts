@@ -88,6 +88,10 @@ describe("a listener whose certificate is kept", () => {
     expect(subject).toContain("test");
     const { certificates } = certificatesAnswer.parse(await (await proxy.ask("/certificates")).json());
     expect(certificates).toMatchObject([{ names, warnings: [] }]);
+    await waitFor(
+      () => proxy.messages.some((message) => message.includes("Another certificate is in use meanwhile.")),
+      "the failure",
+    );
   });
 
   test("does not use it for names of which it has none", async () => {

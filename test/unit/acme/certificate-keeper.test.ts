@@ -181,7 +181,7 @@ describe("a certificate that is kept", () => {
     await symlink("account.json", account);
     stand.keeper.start();
     await waitFor(() => stand.told.length > 1, "a message");
-    expect(stand.told[1]).toContain("the files in the folder of the state cannot be used: ELOOP.");
+    expect(stand.told[1]).toContain("the files in the folder of the state cannot be used: ELOOP (");
     expect(server.requests.filter(({ path }) => path === "/new-account")).toEqual([]);
     expect(await readlink(account)).toBe("account.json");
     await rm(account);
@@ -201,46 +201,6 @@ describe("a certificate that is kept", () => {
     next.start();
     await waitFor(() => stand.server.now > Date.UTC(2026, 11, 10), "some days");
     expect(stand.changes).toHaveLength(1);
-  });
-
-  test("is in the same file in whatever order its names are written", async () => {
-    await using stand = await openKeeper();
-    const { keeper, folder } = stand;
-    const locate = (...names: readonly string[]): string =>
-      new AcmeFiles(folder.path, { ...keeper.plan, names }).certificate;
-    expect(locate("a.example", "b.example")).toBe(locate("b.example", "a.example"));
-    expect(locate("a.example", "b.example")).not.toBe(locate("a.example"));
-  });
-
-  test("stands in for one with other names: that with most of them, which is valid and ends last", async () => {
-    await using stand = await openKeeper();
-    const { keeper, folder, server } = stand;
-    const at = (...names: readonly string[]): AcmeFiles => new AcmeFiles(folder.path, { ...keeper.plan, names });
-    const issue = async (days: number, ...names: readonly string[]): Promise<string> => {
-      const files = at(...names);
-      await files.prepare();
-      server.lifeMs = days * DAY;
-      server.names = names;
-      const count = stand.changes.length;
-      // The names are those of the server: only the file is of interest.
-      await rm(stand.files.certificate, { force: true });
-      const issuing = stand.another({ files });
-      issuing.plan = { ...keeper.plan, names };
-      issuing.start();
-      expect(await stand.change(count)).toMatchObject({ change: "issued" });
-      await issuing.stop();
-      return files.certificate;
-    };
-    const one = await issue(90, "a.example");
-    const both = await issue(30, "a.example", "b.example");
-    const longer = await issue(60, "a.example", "b.example", "c.example");
-    const ordered = at("b.example", "a.example", "d.example");
-    const choose = (...ms: readonly number[]) =>
-      ms.map((later) => ordered.readOther(["a.example", "b.example", "d.example"], server.now + later)?.file);
-    expect(choose(0, 40 * DAY, 70 * DAY, 100 * DAY)).toEqual([longer, longer, one, undefined]);
-    expect(ordered.readOther(["z.example"], server.now)).toBeUndefined();
-    expect(at("a.example", "b.example").readOther(["a.example"], server.now)?.file).not.toBe(both);
-    expect(new AcmeFiles(`${folder.path}/none`, keeper.plan).readOther(["a.example"], server.now)).toBeUndefined();
   });
 
   test("is ordered anew when its file is damaged", async () => {
