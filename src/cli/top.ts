@@ -60,12 +60,12 @@ export const top = createCommand({
 
 /** What the sidecar says is wrong with the filters. The answer to HEAD has no words, and begins no stream. */
 async function findFilterFault(access: SidecarAccess, url: URL): Promise<string | undefined> {
-  const isWrong = (answer: Response | string): answer is Response =>
-    typeof answer !== "string" && findExitCode(answer.status) === exitCodes.usage;
-  if (!isWrong(await askSidecar(access, url, "HEAD"))) return undefined;
+  const head = await askSidecar(access, url, "HEAD");
+  if (typeof head === "string" || findExitCode(head.status) !== exitCodes.usage) return undefined;
   const answer = await askSidecar(access, url, "GET");
-  if (isWrong(answer)) return describeRefusal(answer);
-  if (typeof answer !== "string") await answer.body?.cancel();
+  if (typeof answer === "string") return undefined;
+  if (answer.status === head.status) return describeRefusal(answer);
+  await answer.body?.cancel();
   return undefined;
 }
 
