@@ -58,11 +58,13 @@ export const top = createCommand({
   },
 });
 
-/** What the sidecar says is wrong with the filters. */
+/** What the sidecar says is wrong with the filters. The answer to HEAD has no words, and begins no stream. */
 async function findFilterFault(access: SidecarAccess, url: URL): Promise<string | undefined> {
+  const head = await askSidecar(access, url, "HEAD");
+  if (typeof head === "string" || findExitCode(head.status) !== exitCodes.usage) return undefined;
   const answer = await askSidecar(access, url, "GET");
   if (typeof answer === "string") return undefined;
-  if (findExitCode(answer.status) === exitCodes.usage) return describeRefusal(answer);
+  if (answer.status === head.status) return describeRefusal(answer);
   await answer.body?.cancel();
   return undefined;
 }

@@ -91,7 +91,8 @@ async function listFacts(
     more: { client: client.text, user, parameters },
   });
   const now = at ?? Date.now();
-  lines.push(...explainTls(compiled, now));
+  // A running proxy may have read newer files since: its sidecar has /certificates.
+  if (running === undefined) lines.push(...explainTls(compiled, now));
   if (at !== undefined || runtime.policy.times !== undefined) lines.push(line("time", new Date(now).toISOString()));
   if (runtime.clients && !runtime.clients.has(client))
     return [...lines, ...refuse({ detail: "client_not_admitted", note: '"clients" does not have it' })];
@@ -169,7 +170,7 @@ function describeDecided(asked: Query, foundName: string | undefined): Query {
 /** What to say of lists without a text: by default, that only the running proxy has them. */
 export function listMissing(
   { lists }: CompiledConfig,
-  why = "is not known here: only the running proxy fetches it",
+  why = "is not known here: only the running proxy fetches it. GET /explain of its sidecar looks at it",
 ): string[] {
   return (lists?.sources ?? [])
     .filter(({ key }) => lists?.texts.has(key) === false)

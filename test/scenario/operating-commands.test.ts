@@ -49,6 +49,17 @@ describe("penstock drain", () => {
   });
 });
 
+test.each([
+  ["top", ["--json", "--client", "nobody"]],
+  ["tunnels", ["--client", "nobody"]],
+  ["usage", ["--since", "soon"]],
+  ["events", ["--target", "a b"]],
+] as const)("%s exits with 2 where the sidecar cannot read a value", async (command, flags) => {
+  await using proxy = await startProxy();
+  const { code, told } = await run([command, ...flags, "--sidecar", at(proxy)], { variables });
+  expect([code, told.join("\n")]).toEqual([2, expect.stringContaining("The sidecar refused (400): ")]);
+});
+
 describe("penstock healthcheck", () => {
   test("exits with 0 while the proxy is ready, and with 1 and the reason when it is not", async () => {
     using echo = listenEcho();
