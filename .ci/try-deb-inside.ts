@@ -1,11 +1,11 @@
 /** The part of .ci/try-deb.ts that runs in the namespaces; its argument is the folder of the chroot. */
 import { chmod, copyFile, mkdir } from "node:fs/promises";
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { openTunnel } from "../test/support/ask-tunnel.ts";
 import { listenNotify } from "../test/support/notify-socket.ts";
 import { listenEcho } from "../test/support/raw-peer.ts";
 import { waitFor } from "../test/support/wait-for.ts";
+import { check, keepTalking, runToEnd, tellOutcome } from "./trial.ts";
 
 const [, , chroot = ""] = process.argv;
 const at = (path: string): string => join(chroot, path);
@@ -31,16 +31,7 @@ function followService(): Disposable {
 }
 
 /** Runs a program in the chroot; gives what it said. */
-async function inside(...command: readonly string[]): Promise<{ readonly code: number; readonly said: string }> {
-  const child = Bun.spawn(["chroot", chroot, ...command], {
-    env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C.UTF-8", DEBIAN_FRONTEND: "noninteractive" },
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  const [out, complaint, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
-  return { code, said: `${out}${complaint}`.trim() };
-}
+const inside = (...command: readonly string[]) => runToEnd(["chroot", chroot, ...command]);
 
 async function dpkg(...args: readonly string[]): Promise<string> {
   const { code, said } = await inside("dpkg", ...args);
@@ -49,55 +40,11 @@ async function dpkg(...args: readonly string[]): Promise<string> {
   return said;
 }
 
-function check(what: string, holds: boolean): void {
-  console.log(`${holds ? "ok  " : "FAIL"}  ${what}`);
-  if (!holds) process.exitCode = 1;
-}
-
 const readMainPid = (): number => Number(readFileSync(at("run/main-pid"), "utf8"));
 const modeOf = (path: string): string => {
   const { mode, uid, gid } = statSync(at(path));
   return `${(mode & 0o7777).toString(8)} ${uid === 0 ? "root" : "penstock"}:${gid === 0 ? "root" : "penstock"}`;
 };
-
-/** A tunnel that sends a number every few milliseconds, and gets it back. */
-async function keepTalking(origin: number) {
-  const client = await openTunnel(PORT, `127.0.0.1:${origin}`);
-  let answered = 0;
-  let longest = 0;
-  let isOver = false;
-  const talk = async (): Promise<void> => {
-    while (!isOver) {
-      const text = `${answered};`;
-      const began = performance.now();
-      client.write(text);
-      await client.untilText(text);
-      if (client.text !== text) throw new Error(`The tunnel gave ${client.text} for ${text}`);
-      client.take();
-      longest = Math.max(longest, performance.now() - began);
-      answered += 1;
-      await Bun.sleep(5);
-    }
-  };
-  const talked = talk();
-  return {
-    get answered() {
-      return answered;
-    },
-    get longestMs() {
-      return Math.round(longest);
-    },
-    untilMore: (count: number) => {
-      const from = answered;
-      return Promise.race([talked, waitFor(() => answered >= from + count, `${count} more answers`)]);
-    },
-    async finish() {
-      isOver = true;
-      await talked;
-      client[Symbol.dispose]();
-    },
-  };
-}
 
 async function install(): Promise<void> {
   await dpkg("-i", "/first.deb");
@@ -120,7 +67,7 @@ async function configure(text: string): Promise<void> {
 
 async function upgrade(origin: number): Promise<void> {
   const old = readMainPid();
-  const tunnel = await keepTalking(origin);
+  const tunnel = await keepTalking(PORT, origin);
   await tunnel.untilMore(20);
   const before = tunnel.answered;
   const began = performance.now();
@@ -175,7 +122,6 @@ const CONFIG = JSON.stringify({
 await copyFile(join(import.meta.dir, "debian/systemctl-stand-in"), at("usr/bin/systemctl"));
 await chmod(at("usr/bin/systemctl"), 0o755);
 await mkdir(at("run/systemd/system"), { recursive: true });
-rmSync(at("usr/sbin/policy-rc.d"), { force: true });
 using _service = followService();
 await chmod(at("run/notify"), 0o666);
 using echo = listenEcho();
@@ -183,4 +129,4 @@ await install();
 await configure(CONFIG);
 await upgrade(echo.port);
 await removeAndPurge();
-console.log(process.exitCode === 1 ? "\nSomething failed: see FAIL above." : "\nAll of it holds.");
+tellOutcome();

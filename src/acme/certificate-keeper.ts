@@ -1,5 +1,5 @@
 import { nameError } from "../error-code.ts";
-import { cutText, escapeText } from "../escape-text.ts";
+import { cutText, escapeText, formatTime } from "../escape-text.ts";
 import type { MessageLevel, Tell } from "../operator-message.ts";
 import { type AcmeFiles, type Attempts, type KeptCertificate, NO_ATTEMPTS } from "./acme-files.ts";
 import type { AcmePlan } from "./acme-plan.ts";
@@ -7,7 +7,7 @@ import { obtainCertificate } from "./obtain.ts";
 import type { AcmeFault } from "./outcome.ts";
 import { readRenewalId } from "./renewal-id.ts";
 import { RenewalSchedule } from "./renewal-schedule.ts";
-import { BEYOND_PAUSES_MS, chooseBackOff, formatTime } from "./renewal-time.ts";
+import { BEYOND_PAUSES_MS, chooseBackOff } from "./renewal-time.ts";
 import { AcmeSession, type SessionOptions } from "./session.ts";
 import type { Solver } from "./solver.ts";
 

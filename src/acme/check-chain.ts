@@ -3,7 +3,7 @@ import { readCertificateNames } from "../protocol/tls/read/certificate-names.ts"
 import { readPemCertificates } from "../protocol/tls/read/pem-certificates.ts";
 import { type AcmeResult, failAcme, succeed } from "./outcome.ts";
 import { quoteServer } from "./answers.ts";
-import { formatTime } from "./renewal-time.ts";
+import { formatTime } from "../escape-text.ts";
 
 /** A chain that can be used, as a text of PEM blocks and nothing else. */
 export interface CheckedChain {

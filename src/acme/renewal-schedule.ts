@@ -1,3 +1,4 @@
+import { formatTime } from "../escape-text.ts";
 import type { Tell } from "../operator-message.ts";
 import type { KeptCertificate } from "./acme-files.ts";
 import { readRenewalWindow } from "./answers.ts";
@@ -8,7 +9,6 @@ import {
   chooseSuggestedTime,
   chooseUsualTime,
   findEarliestTime,
-  formatTime,
 } from "./renewal-time.ts";
 import { AcmeSession, type SessionOptions } from "./session.ts";
 

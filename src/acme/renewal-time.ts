@@ -57,8 +57,3 @@ export function chooseBackOff(
   const asked = Math.min(retryAfterMs ?? 0, 14 * DAY_MS);
   return asked > usual ? asked + usual * random * 0.1 : usual;
 }
-
-/** A time for people. */
-export function formatTime(time: number): string {
-  return `${new Date(time).toISOString().slice(0, 19).replace("T", " ")} UTC`;
-}

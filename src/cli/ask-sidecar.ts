@@ -50,6 +50,14 @@ export async function requestSidecar(
   }
 }
 
+/** Puts the flags that were given into the query, under the same names. */
+export function addQuery(url: URL, value: (name: string) => string | undefined, names: readonly string[]): void {
+  for (const name of names) {
+    const given = value(name);
+    if (given !== undefined) url.searchParams.set(name, given);
+  }
+}
+
 /** Waits before the sidecar is asked again: for so long, or until the signal. Leaves no listener on the signal. */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await setTimeout(ms, undefined, { signal }).catch(() => {});

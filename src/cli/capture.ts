@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { nameError } from "../error-code.ts";
 import { BlockSplitter } from "../protocol/pcapng/block-splitter.ts";
 import { describeRefusal, findExitCode } from "./ask-answer.ts";
-import { askSidecar } from "./ask-sidecar.ts";
+import { addQuery, askSidecar } from "./ask-sidecar.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { findSidecar, type SidecarAccess, sidecarArgs } from "./find-sidecar.ts";
 import { type CliIo, endWith, exitCodes } from "./io.ts";
@@ -60,10 +60,7 @@ async function readArguments({ value, has, io }: CommandInput): Promise<WantedCa
   const access = await findSidecar({ value, io }, "/capture", ["capture"]);
   if (typeof access === "string") return access;
   const { url } = access;
-  for (const name of PARAMETERS) {
-    const given = value(name);
-    if (given !== undefined) url.searchParams.set(name, given);
-  }
+  addQuery(url, value, PARAMETERS);
   return { ...access, output: output === "-" ? undefined : resolve(io.folder, output), force: has("force") };
 }
 

@@ -20,7 +20,7 @@ export const check = createCommand({
   description: "Validate the configuration and print what holds, secrets redacted.",
   examples: [
     ["penstock check --json", "Give an editor or CI every problem with its place."],
-    ["sudo penstock check --as penstock", "Also say which files that user cannot read, and what mends it."],
+    ["sudo penstock check", "Also say what the user of the service cannot read, and what mends it."],
     ["penstock check --diff", "Show what a reload would change."],
   ],
   args: {

@@ -1,7 +1,7 @@
 import { isRecord } from "../config/plain-data.ts";
 import { ServerSentEvents } from "../protocol/server-sent-events.ts";
 import { describeRefusal, findExitCode, isFinalStatus } from "./ask-answer.ts";
-import { pause, requestSidecar } from "./ask-sidecar.ts";
+import { addQuery, pause, requestSidecar } from "./ask-sidecar.ts";
 import { createCommand } from "./command.ts";
 import { findSidecar, type SidecarAccess, sidecarArgs } from "./find-sidecar.ts";
 import { formatEventLine } from "./event-line.ts";
@@ -41,10 +41,7 @@ export const events = createCommand({
   async run({ io, value, has }) {
     const access = await findSidecar({ value, io }, "/events");
     if (typeof access === "string") return endWith(io, access, exitCodes.usage);
-    for (const name of PARAMETERS) {
-      const given = value(name);
-      if (given !== undefined) access.url.searchParams.set(name, given);
-    }
+    addQuery(access.url, value, PARAMETERS);
     const leaving = new AbortController();
     const unsubscribe = io.onStopSignal(() => leaving.abort());
     const code = await follow(access, has("json"), leaving.signal, io);

@@ -68,11 +68,12 @@ export function walk(path: string, account: Account, needs: number): Walked | un
 }
 
 /** Whether a user may do what `needs` says, by mode, owner, group and access list. */
-export function allows(path: string, { mode, uid, gid }: Stats, account: Account, needs: number): boolean {
+function allows(path: string, { mode, uid, gid }: Stats, account: Account, needs: number): boolean {
   if (account.uid === 0) return true;
   const has = (bits: number): boolean => (bits & needs) === needs;
   if (uid === account.uid) return has(mode >> 6);
-  const list = readAttribute(path, "system.posix_acl_access");
+  // The kernel looks at a list only where its mask, which is in place of the bits of the group, allows something.
+  const list = (mode & 0o070) === 0 ? undefined : readAttribute(path, "system.posix_acl_access");
   if (list !== undefined) return has(readAccessList(list, gid, account));
   return has(account.groups.includes(gid) ? mode >> 3 : mode);
 }

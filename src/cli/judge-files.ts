@@ -114,7 +114,7 @@ function findAccount({ user = "root", isDynamic, group, supplementaryGroups }: S
 }
 
 /** What that user could not read, and the folder of the state where it cannot be written; each once, with what mends it. */
-export function findUnusable(files: readonly NamedFile[], reader: Reader): Problem[] {
+function findUnusable(files: readonly NamedFile[], reader: Reader): Problem[] {
   const config = files[0]?.name ?? "/";
   const seen = new Set<string>();
   return files.flatMap(({ path, kind, name }) => {
@@ -133,7 +133,7 @@ function judgeFile(file: string, config: string, reader: Reader): string | undef
   if (hidden !== undefined)
     return `The service does not see ${file}: its unit hides ${hidden}. ${advise(copyTo(file, config, reader))} ${NAME_COPY}`;
   const { obstacle } = walked;
-  if (obstacle === undefined) return undefined;
+  if (obstacle === undefined || unit?.readsAll === true) return undefined;
   const where = obstacle.at === walked.real && walked.isWhole ? "" : `the folder ${obstacle.at} has `;
   const message = `${describeReader(reader)} cannot read ${file} (${where}${describe(obstacle.found, reader)}).`;
   const commands = mend(obstacle, file, config, reader);

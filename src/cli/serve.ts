@@ -166,7 +166,7 @@ async function run(
       messages.level = inUse.log.level;
       if (done) follower?.follow(inUse, files, readSince);
       else follower?.followAlso(files, readSince);
-      if (started.ok) notices.ready(started.daemon);
+      if (started.ok) notices.ready(started.daemon, done ? "succeeded" : "failed");
     },
   });
   if (!started.ok) {

@@ -36,9 +36,10 @@ export class ServiceNotices {
     return this.#manager !== undefined;
   }
 
-  /** The listeners accept connections, also after a reload. */
-  ready(daemon: Pick<Daemon, "listeners">): void {
-    this.#serving = `Serving on ${daemon.listeners.map(({ text }) => text).join(", ")}.`;
+  /** The listeners accept connections, also after a reload, whether it succeeded or not. */
+  ready(daemon: Pick<Daemon, "listeners">, reload: "succeeded" | "failed" = "succeeded"): void {
+    const failed = reload === "failed" ? " The last reload failed: the journal says why." : "";
+    this.#serving = `Serving on ${daemon.listeners.map(({ text }) => text).join(", ")}.${failed}`;
     this.#send({ READY: "1", STATUS: this.#serving });
   }
 

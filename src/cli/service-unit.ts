@@ -14,6 +14,8 @@ export interface ServiceUnit {
   readonly isDynamic: boolean;
   readonly group: string | undefined;
   readonly supplementaryGroups: readonly string[];
+  /** Whether its capabilities let it read every file (capabilities(7)). */
+  readonly readsAll: boolean;
   /** Its lines Environment=, and the files of EnvironmentFile=. */
   readonly environment: readonly string[];
   readonly environmentFiles: readonly string[];
@@ -90,6 +92,7 @@ function describeUnit(path: string, settings: ReadonlyMap<string, readonly strin
     isDynamic,
     group: last("Group"),
     supplementaryGroups: words("SupplementaryGroups"),
+    readsAll: words("AmbientCapabilities").some((name) => /^cap_dac_(?:override|read_search)$/i.test(name)),
     environment: settings.get("Environment") ?? [],
     environmentFiles: words("EnvironmentFile"),
     hidden: [

@@ -136,7 +136,8 @@ Type=notify
 NotifyAccess=main
 WatchdogSec=30s
 ExecStart=${executable} serve --config ${config}
-ExecReload=/bin/kill -HUP $MAINPID
+# The shell's own kill: a small system has no /bin/kill.
+ExecReload=/bin/sh -c "kill -HUP $MAINPID"
 Restart=on-failure
 # 2: wrong flags, 78: invalid configuration. To try again changes nothing.
 RestartPreventExitStatus=2 78

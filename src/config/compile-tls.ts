@@ -1,3 +1,4 @@
+import { formatTime } from "../escape-text.ts";
 import type { ListenerCertificate, TlsPlan } from "../proxy/accept/listener-tls.ts";
 import { readPemCertificates } from "../protocol/tls/read/pem-certificates.ts";
 import { type FileGroup, followed } from "./follow-files.ts";
@@ -139,13 +140,8 @@ function findDateFault(
   now: number,
 ): string | undefined {
   if (now < validFromDate.getTime())
-    return `The certificate ${quoteValue(file)} is not valid before ${formatTime(validFromDate)}. Wait, or correct the clock of this machine, which says ${formatTime(new Date(now))}.`;
+    return `The certificate ${quoteValue(file)} is not valid before ${formatTime(validFromDate)}. Wait, or correct the clock of this machine, which says ${formatTime(now)}.`;
   if (now > validToDate.getTime())
     return `The certificate ${quoteValue(file)} expired at ${formatTime(validToDate)}. Renew it.`;
   return undefined;
-}
-
-/** `2026-11-22 06:00:00 UTC`. */
-function formatTime(time: Date): string {
-  return `${time.toISOString().slice(0, 19).replace("T", " ")} UTC`;
 }

@@ -194,7 +194,11 @@ export function compileSidecar(sidecar: SidecarSettings, materials: Materials): 
   return {
     plan: { ...compilePlan(sidecar, materials), ...(tls && { tls: tls.plan }) },
     tlsFiles: tls ? [tls.files] : [],
-    warnings: tls ? tls.warnings : isOpen ? [{ path: ["sidecar", "host"], message: IN_CLEAR }] : [],
+    warnings: tls
+      ? tls.warnings
+      : isOpen && sidecar.tls === undefined
+        ? [{ path: ["sidecar", "host"], message: IN_CLEAR }]
+        : [],
   };
 }
 

@@ -77,23 +77,19 @@ export function findOwnCollector(
   ];
 }
 
-/** What only the files and variables show to be wrong. */
-export function findTelemetryProblems(
-  telemetry: TelemetrySettings | undefined,
-  materials: Materials,
-): readonly Problem[] {
-  return telemetry === undefined ? [] : compileServer(telemetry, ["telemetry"], materials).problems;
-}
-
 /** What is told to which collector, and what the operator should know of it. */
 export function compileTelemetry(
   telemetry: TelemetrySettings | undefined,
   materials: Materials,
-): { readonly telemetry: TelemetryPlan | undefined; readonly warnings: readonly Problem[] } {
-  if (telemetry === undefined) return { telemetry: undefined, warnings: [] };
+): {
+  readonly telemetry: TelemetryPlan | undefined;
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly Problem[];
+} {
+  if (telemetry === undefined) return { telemetry: undefined, problems: [], warnings: [] };
   const { otlp, sample, trustFrom, service, metrics, every } = telemetry;
   const url = readAccepted(parseCollectorUrl(otlp));
-  const { headers, ca } = compileServer(telemetry, ["telemetry"], materials);
+  const { headers, ca, problems } = compileServer(telemetry, ["telemetry"], materials);
   return {
     telemetry: {
       url: url.href.replace(/\/+$/, ""),
@@ -104,6 +100,7 @@ export function compileTelemetry(
       service,
       metricsMs: metrics ? readDuration(every) : undefined,
     },
+    problems,
     warnings: isInClear(url)
       ? [
           {

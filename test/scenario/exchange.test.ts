@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { exchange, type ExchangeOrder, postJson } from "../../src/net/http/exchange.ts";
+import { fetchText } from "../../src/net/http/fetch-text.ts";
 import { listenRaw } from "../support/raw-peer.ts";
 import { reserveClosedPort } from "../support/unreachable.ts";
 
@@ -96,5 +97,38 @@ describe("postJson()", () => {
     const answer = await asked;
     expect(answer.kind).toBe("answered");
     expect(answer.kind === "answered" && answer.body.length).toBeLessThanOrEqual(65_536);
+  });
+});
+
+describe("informational responses", () => {
+  const hints = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n";
+  const final = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+  const ways = {
+    exchange: (port: number) => ask(port),
+    fetchText: (port: number) => fetchText({ url: `http://127.0.0.1:${port}/`, maxBytes: 1024, ms: 20_000 }),
+    postJson: (port: number) => postJson({ url: `http://127.0.0.1:${port}/`, body: "{}", headers: {}, ms: 20_000 }),
+  };
+
+  test.each(Object.entries(ways))("are passed over by %s as long as they are few", async (_, send) => {
+    using server = listenRaw();
+    const asked = send(server.port);
+    const peer = await server.next();
+    await peer.untilText("\r\n\r\n");
+    peer.write(hints.repeat(8) + final);
+    expect((await asked).kind).not.toBe("failed");
+  });
+
+  // Each is an event, and they came faster than they were taken: the proxy did nothing else.
+  test.each(Object.entries(ways))("without an end are not waited for by %s", async (_, send) => {
+    using server = listenRaw();
+    const asked = send(server.port);
+    const peer = await server.next();
+    await peer.untilText("\r\n\r\n");
+    peer.write(hints.repeat(1000));
+    expect(await asked).toMatchObject({
+      kind: "failed",
+      why: "sends informational responses without end",
+    });
+    await peer.untilEnd();
   });
 });

@@ -39,15 +39,16 @@ describe("a service manager", () => {
     using manager = listenNotify(`${folder.path}/notify`);
     const { io, exit } = serve(folder.path, { NOTIFY_SOCKET: `${folder.path}/notify` });
     await io.untilTold("Listening on");
-    for (const [file, told] of [
-      [{ ...loopback, timeouts: { idle: "1m" } }, "Reloaded."],
-      [{ listen: 5.5 }, "Cannot use"],
+    for (const [file, told, status] of [
+      [{ listen: 5.5 }, "Cannot use", /^STATUS=Serving on \S+ The last reload failed: the journal says why\.$/],
+      [{ ...loopback, timeouts: { idle: "1m" } }, "Reloaded.", /^STATUS=Serving on \S+$/],
     ] as const) {
       await folder.write({ "proxy.config.json": file });
       manager.messages.length = 0;
       io.signal("SIGHUP");
       await manager.until("RELOADING=1");
-      await manager.until("READY=1");
+      const [, said] = await manager.until("READY=1");
+      expect(said).toMatch(status);
       expect(manager.messages.map(([first]) => first)).toEqual(["RELOADING=1", "READY=1"]);
       await io.untilTold(told);
     }

@@ -5,10 +5,11 @@ import { findExecutable } from "./build-executable.ts";
 /**
  * Writes the executable as it would be of another version: the version is
  * exchanged in its bundle and in the bytecode. `next` has as many characters.
+ * `from` is the executable of this source, where it is another file.
  */
-export async function writeVersion(path: string, next: string): Promise<Buffer> {
+export async function writeVersion(path: string, next: string, from?: string): Promise<Buffer> {
   if (next.length !== version.length) throw new Error(`Wanted is a version as long as ${version}`);
-  const bytes = Buffer.from(await Bun.file(await findExecutable()).arrayBuffer());
+  const bytes = Buffer.from(await Bun.file(from ?? (await findExecutable())).arrayBuffer());
   let changed = 0;
   for (let at = bytes.indexOf(version); at >= 0; at = bytes.indexOf(version, at + 1)) {
     const around = [bytes[at - 1], bytes[at + version.length]];

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type CertificateAuthority, makeAuthority } from "./certificate-authority.ts";
 import { type ConnectUpstream, startConnectUpstream } from "./connect-upstream.ts";
 import { type ServingExecutable, startExecutable } from "./executable.ts";
-import { expectProgram } from "./program.ts";
+import { listenEchoAt, nameHosts } from "./named-hosts.ts";
 import { basic } from "./proxy.ts";
 import { connectRaw } from "./raw-peer.ts";
 import { makeFolder } from "./temporary-folder.ts";
@@ -158,22 +158,8 @@ async function tryRecipe(recipe: string, run: Steps, authority: CertificateAutho
   return { recipe, steps, told: proxy.told.filter((line) => line.includes("Upstream ")) };
 }
 
-function listenEchoAt(hostname: string): Disposable {
-  return Bun.listen({
-    hostname,
-    port: 443,
-    allowHalfOpen: true,
-    socket: { data: (socket, bytes) => void socket.write(bytes), end: (socket) => void socket.end() },
-  });
-}
-
 if (import.meta.main) {
-  const lines = Object.entries(HOSTS).map(([name, address]) => `${address} ${name}\n`);
-  await using folder = await makeFolder({ hosts: `127.0.0.1 localhost\n${lines.join("")}` });
-  await expectProgram(["ip", "link", "set", "lo", "up"]);
-  for (const address of [...Object.values(HOSTS), ...EXITS])
-    await expectProgram(["ip", "address", "add", `${address}/32`, "dev", "lo"]);
-  await expectProgram(["mount", "--bind", join(folder.path, "hosts"), "/etc/hosts"]);
+  await using _hosts = await nameHosts(HOSTS, EXITS);
   // Upstreams of tests lead to loopback, whatever they are asked for.
   using _loopback = listenEchoAt("127.0.0.1");
   using _target = listenEchoAt(TARGET_ADDRESS);

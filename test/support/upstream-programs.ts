@@ -25,13 +25,24 @@ export interface SquidProgram extends UpstreamProgram {
   readUsers(): { readonly user: string; readonly target: string }[];
 }
 
+/** Where an upstream listens; a free port of loopback unless it is said. */
+export interface UpstreamAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+async function findAddress(): Promise<UpstreamAddress> {
+  return { host: "127.0.0.1", port: await reserveClosedPort() };
+}
+
 /** Squid from Debian, with credentials required of everybody and no cache. */
 export async function startSquid(
   logins: Login | readonly Login[],
   scheme: "basic" | "digest" = "basic",
+  at?: UpstreamAddress,
 ): Promise<SquidProgram> {
   const folder = await makeFolder();
-  const port = await reserveClosedPort();
+  const { host, port } = at ?? (await findAddress());
   const known = [logins].flat();
   if (scheme === "digest")
     await folder.write({ users: known.map(({ username, password }) => `${username}:${password}\n`).join("") });
@@ -43,7 +54,7 @@ export async function startSquid(
   const helper = { basic: "basic_ncsa_auth", digest: "digest_file_auth" }[scheme];
   await folder.write({
     "squid.conf": [
-      `http_port 127.0.0.1:${port}`,
+      `http_port ${host}:${port}`,
       `auth_param ${scheme} program /usr/lib/squid/${helper} ${folder.path}/users`,
       `auth_param ${scheme} realm squid.test`,
       `auth_param ${scheme} children 1 startup=1`,
@@ -69,7 +80,7 @@ export async function startSquid(
   // -N: one process, in the foreground. Its name for shared memory has to be its own, too.
   const squid = startProgram(["squid", "-N", "-n", `t${port}`, "-f", join(folder.path, "squid.conf")]);
   return {
-    ...(await announce("http", port, squid, folder)),
+    ...(await announce("http", { host, port }, squid, folder)),
     readUsers() {
       const log = join(folder.path, "seen.log");
       const lines = existsSync(log) ? readFileSync(log, "latin1").trim().split("\n") : [];
@@ -98,18 +109,19 @@ export async function startTinyproxy({ username, password }: Login): Promise<Ups
     ].join("\n"),
   });
   const tinyproxy = startProgram(["tinyproxy", "-d", "-c", join(folder.path, "tinyproxy.conf")]);
-  return announce("http", port, tinyproxy, folder);
+  return announce("http", { host: "127.0.0.1", port }, tinyproxy, folder);
 }
 
-/** microsocks from Debian: SOCKS5 with user name and password required. */
-export async function startMicrosocks({ username, password }: Login): Promise<UpstreamProgram> {
+/** microsocks from Debian: SOCKS5 with user name and password required, where there is a login. */
+export async function startMicrosocks(login: Login | undefined, at?: UpstreamAddress): Promise<UpstreamProgram> {
   const folder = await makeFolder();
-  const port = await reserveClosedPort();
+  const { host, port } = at ?? (await findAddress());
   const microsocks = startProgram([
     "microsocks",
-    ["-i", "127.0.0.1", "-p", String(port), "-u", username, "-P", password],
+    ["-i", host, "-p", String(port)],
+    login === undefined ? [] : ["-u", login.username, "-P", login.password],
   ]);
-  return announce("socks5", port, microsocks, folder);
+  return announce("socks5", { host, port }, microsocks, folder);
 }
 
 /** The configuration of danted on a port of loopback, which passes or blocks what it is asked for. */
@@ -138,19 +150,19 @@ export async function startDanted(): Promise<UpstreamProgram> {
     "danted",
     ["-f", join(folder.path, "danted.conf"), "-p", join(folder.path, "danted.pid"), "-N", "1"],
   ]);
-  return announce("socks5", port, danted, folder);
+  return announce("socks5", { host: "127.0.0.1", port }, danted, folder);
 }
 
 /** Waits until the program serves. What `folder` holds goes with it. */
 async function announce(
   scheme: string,
-  port: number,
+  { host, port }: UpstreamAddress,
   program: RunningProgram,
   folder: TemporaryFolder,
 ): Promise<UpstreamProgram> {
-  await untilServing(port, program);
+  await untilServing(port, program, host);
   return {
-    url: `${scheme}://127.0.0.1:${port}`,
+    url: `${scheme}://${host}:${port}`,
     port,
     async [Symbol.asyncDispose]() {
       // Their own way to end: what they started ends with them.
@@ -162,14 +174,14 @@ async function announce(
 }
 
 /** Waits until somebody listens on a port, or the program that should is gone. */
-export async function untilServing(port: number, program: RunningProgram): Promise<void> {
+export async function untilServing(port: number, program: RunningProgram, host = "127.0.0.1"): Promise<void> {
   const ended = program.exited.then((code) => {
     throw new Error(`It ended with ${code}: ${program.told.join("\n")}${program.stdout}`);
   });
   const deadline = performance.now() + 60_000;
   for (;;) {
     try {
-      using _ = await Promise.race([connectRaw(port), ended]);
+      using _ = await Promise.race([connectRaw(port, host), ended]);
       // Whoever waits no longer is not told of its end.
       ended.catch(() => {});
       return;

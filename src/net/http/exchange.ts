@@ -1,4 +1,4 @@
-import { type IncomingHttpHeaders, type IncomingMessage, request as requestHttp } from "node:http";
+import { type ClientRequest, type IncomingHttpHeaders, type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import { readErrorCode } from "../../error-code.ts";
 
@@ -37,6 +37,21 @@ export type Exchanged =
 
 export type ExchangeFault = "away" | "late" | "given up" | "too long" | "cut";
 
+/** Informational responses before the final one: room for early hints, and an end for a flood. */
+const MAX_INTERIM = 16;
+
+class EndlessInterim extends Error {}
+
+/** Gives a request up when informational responses do not end: each one is an event of this thread, also past the deadline. */
+function limitInterim(asked: ClientRequest): void {
+  let left = MAX_INTERIM;
+  const take = (): void => {
+    left -= 1;
+    if (left === -1) asked.destroy(new EndlessInterim());
+  };
+  asked.on("continue", take).on("information", take);
+}
+
 /**
  * Sends a request and reads the whole answer. Never through a proxy, whatever the
  * environment says: it may be this very proxy. Follows no redirect.
@@ -65,11 +80,13 @@ export function exchange(order: ExchangeOrder): Promise<Exchanged> {
     const asked = request(url, options, (response) => {
       read(response, order).then(resolve, reject);
     });
+    limitInterim(asked);
     asked.on("error", reject);
     asked.end(bytes);
   }).catch((error: unknown) => {
     if (order.signal?.aborted === true) return fail("given up", "was given up");
     if (deadline.aborted) return fail("late", `did not answer within ${ms / 1000} s`);
+    if (error instanceof EndlessInterim) return fail("away", "sends informational responses without end");
     const word = readErrorCode(error) ?? (error instanceof Error ? error.name : "unknown error");
     return fail("away", `cannot be reached: ${word}`);
   });

@@ -3,12 +3,17 @@ import { runCli } from "../../../src/cli/run-cli.ts";
 import { createFakeIo } from "../../support/fake-io.ts";
 import { makeFolder } from "../../support/temporary-folder.ts";
 
+const EXECUTABLE = "/usr/local/bin/penstock";
+
 test("penstock service prints a unit that runs this file with that configuration", async () => {
   const io = createFakeIo({ folder: "/srv" });
   expect(await runCli(["service", "--config", "p.json", "--executable", "/opt/penstock"], io)).toBe(0);
   expect(io.printed()).toContain("\nExecStart=/opt/penstock serve --config /srv/p.json\n");
   expect(io.printed()).toContain("\nType=notify\n");
   expect(io.printed()).not.toMatch(/^MemoryDenyWriteExecute/m);
+  // Programs that every system has: /bin/kill is in a package of its own.
+  const programs = Array.from(io.printed().matchAll(/^Exec\w+=(\S+)/gm), ([, program]) => program);
+  expect(programs).toEqual(["/opt/penstock", "/bin/sh"]);
 });
 
 test("penstock service --install writes the unit, and replaces another one only with --force", async () => {
@@ -41,17 +46,17 @@ test("penstock service --install writes the unit, and replaces another one only 
 
 test("penstock service refuses paths that mean something else in a unit", async () => {
   const io = createFakeIo();
-  expect(await runCli(["service", "--config", "/etc/a b.json"], io)).toBe(2);
+  expect(await runCli(["service", "--executable", EXECUTABLE, "--config", "/etc/a b.json"], io)).toBe(2);
   expect(io.told[0]).toContain('Cannot write "/etc/a b.json" into a unit');
 });
 
 test("penstock service --user runs as a user that is there", async () => {
   const io = createFakeIo();
-  expect(await runCli(["service", "--user", "penstock"], io)).toBe(0);
+  expect(await runCli(["service", "--executable", EXECUTABLE, "--user", "penstock"], io)).toBe(0);
   expect(io.printed()).toContain("\nUser=penstock\n");
   expect(io.printed()).not.toContain("DynamicUser");
   for (const user of ["root\nExecStartPre=/bin/sh", "a b", "%u", "-x"])
-    expect(await runCli(["service", `--user=${user}`], createFakeIo())).toBe(2);
+    expect(await runCli(["service", "--executable", EXECUTABLE, `--user=${user}`], createFakeIo())).toBe(2);
 });
 
 test("penstock service --install says what the service would miss: its configuration, its user, files that the unit hides", async () => {

@@ -5,6 +5,29 @@ import { type CodeBlock, listPages, readBlocks } from "../../support/documentati
 import { createFakeIo } from "../../support/fake-io.ts";
 import { makeFolder, type TemporaryFolder } from "../../support/temporary-folder.ts";
 
+/** The pods of a deployment, as far as the pages have them. */
+interface Template {
+  readonly metadata: { readonly labels: object };
+  readonly spec: {
+    readonly terminationGracePeriodSeconds: number;
+    readonly securityContext: object;
+    readonly volumes: readonly { readonly name: string }[];
+    readonly containers: readonly [
+      {
+        readonly args: readonly string[];
+        readonly ports: readonly object[];
+        readonly env: readonly { readonly name: string }[];
+        readonly readinessProbe: {
+          readonly exec: { readonly command: readonly string[] };
+          readonly timeoutSeconds: number;
+        };
+        readonly securityContext: object;
+        readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
+      },
+    ];
+  };
+}
+
 /** What a block is beside a configuration, by something that it begins with or holds. */
 const others: readonly { readonly is: string; readonly marks: RegExp }[] = [
   { is: "a policy test", marks: /^# policy\.test\.yaml$/m },
@@ -64,6 +87,50 @@ describe("a configuration in the documentation", () => {
 
 describe("manifests of Kubernetes in the documentation", () => {
   const manifests = blocks.filter(({ text }) => /^apiVersion: /m.test(text));
+  test.each(manifests.map(({ place, text }) => [place, text] as const))("%s agree with each other", (_, text) => {
+    const [config, deployment, service, policy] = Bun.YAML.parse(text) as [
+      { data: Record<string, string> },
+      { spec: { selector: { matchLabels: object }; template: Template } },
+      { spec: { selector: object; ports: { port: number }[] } },
+      { spec: { egress: { to: { podSelector: { matchLabels: object } }[]; ports: { port: number }[] }[] } },
+    ];
+    const { metadata, spec } = deployment.spec.template;
+    const [container] = spec.containers;
+    const [[file, settings] = ["", ""]] = Object.entries(config.data);
+    const { listen, timeouts, sidecar } = Bun.YAML.parse(settings) as {
+      listen: string[];
+      timeouts: { lameDuck: string; drain: string };
+      sidecar: { token: { env: string } };
+    };
+    const path = `${container.volumeMounts[0]?.mountPath}/${file}`;
+    expect(container.args).toEqual(["--config", path]);
+    expect(container.readinessProbe.exec.command).toContain(path);
+    expect(container.volumeMounts.map(({ name }) => name)).toEqual(spec.volumes.map(({ name }) => name));
+    expect(container.env.map(({ name }) => name)).toEqual([sidecar.token.env]);
+
+    const port = Number(listen[0]?.split(":")[1]);
+    expect(container.ports).toEqual([{ containerPort: port }]);
+    expect(service.spec.ports).toEqual([{ port }]);
+    expect(policy.spec.egress.flatMap(({ ports }) => ports)).toEqual([{ port }]);
+    const labels = [
+      metadata.labels,
+      service.spec.selector,
+      policy.spec.egress[0]?.to[0]?.podSelector.matchLabels as object,
+    ];
+    for (const each of labels) expect(each).toEqual(deployment.spec.selector.matchLabels);
+
+    const seconds = (span: string): number => Number(span.replace(/s$/, ""));
+    expect(spec.terminationGracePeriodSeconds).toBeGreaterThan(seconds(timeouts.lameDuck) + seconds(timeouts.drain));
+    // `healthcheck` waits five seconds for the answer.
+    expect(container.readinessProbe.timeoutSeconds).toBeGreaterThan(5);
+    // What the "restricted" pod security standard asks for.
+    expect(spec.securityContext).toEqual({ runAsNonRoot: true, seccompProfile: { type: "RuntimeDefault" } });
+    expect(container.securityContext).toMatchObject({
+      allowPrivilegeEscalation: false,
+      capabilities: { drop: ["ALL"] },
+    });
+  });
+
   test.each(manifests.map(({ place, text }) => [place, text] as const))(
     "%s hold an accepted configuration",
     async (_, text) => {
