@@ -72,6 +72,7 @@ async function listFiles({ executable, version, time, texts }: DebOrder): Promis
     ...text("usr/share/zsh/vendor-completions/_penstock", texts.completions.zsh),
     ...text("usr/share/fish/vendor_completions.d/penstock.fish", texts.completions.fish),
     ...text("usr/share/doc/penstock/copyright", copyright),
+    ...text("usr/share/doc/penstock/third-party.gz", compressGzip(texts.thirdParty)),
     ...text("usr/share/doc/penstock/changelog.gz", compressGzip(texts.changelog)),
     ...text("usr/share/doc/penstock/changelog.Debian.gz", compressGzip(writeDebianChangelog(version, time))),
     ...text("usr/share/lintian/overrides/penstock", overrides),

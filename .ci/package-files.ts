@@ -16,10 +16,12 @@ export interface PackageTexts {
   readonly debianUnit: string;
   readonly license: string;
   readonly changelog: string;
+  /** The licences of the packages in the executable. */
+  readonly thirdParty: string;
 }
 
 /** Has the source of this version write its manual, completions and units. Throws when it cannot. */
-export async function readTexts(): Promise<PackageTexts> {
+export async function readTexts(thirdParty: string): Promise<PackageTexts> {
   const [manual, bash, zsh, fish] = await Promise.all([
     askIfKnown("man"),
     askIfKnown("completions", "bash"),
@@ -32,7 +34,7 @@ export async function readTexts(): Promise<PackageTexts> {
     read("LICENSE"),
     read("CHANGELOG.md"),
   ]);
-  return { manual, completions: { bash, zsh, fish }, unit, debianUnit, license, changelog };
+  return { manual, completions: { bash, zsh, fish }, unit, debianUnit, license, changelog, thirdParty };
 }
 
 async function ask(...args: readonly string[]): Promise<string> {
@@ -72,6 +74,7 @@ export function listArchive(
   return [
     { name: `${folder}/penstock${isWindows ? ".exe" : ""}`, content: executable, mode: 0o755 },
     ...text("LICENSE", texts.license),
+    ...text("THIRD-PARTY.txt", texts.thirdParty),
     ...text("CHANGELOG.md", texts.changelog),
     ...text("penstock.1", texts.manual),
     ...text("penstock.service", texts.unit),

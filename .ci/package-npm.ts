@@ -10,6 +10,7 @@ import manifest from "../package.json" with { type: "json" };
 import { dist, type Target, targets } from "./compile.ts";
 import { run } from "./package-deb.ts";
 import { root } from "./package-files.ts";
+import { writeThirdParty } from "./third-party.ts";
 
 const { version, description, license } = manifest;
 const shared = { version, license };
@@ -56,7 +57,7 @@ async function writeMain(folder: string): Promise<void> {
   await chmod(launcher, 0o755);
 }
 
-async function writePlatform(folder: string, target: Target, file: string): Promise<void> {
+async function writePlatform(folder: string, target: Target, file: string, thirdParty: string): Promise<void> {
   const [system = "", cpu = "", libc = "glibc"] = target.split("-");
   const executable = join(folder, "bin", `penstock${isWindows(target) ? ".exe" : ""}`);
   await mkdir(join(folder, "bin"), { recursive: true });
@@ -67,7 +68,7 @@ async function writePlatform(folder: string, target: Target, file: string): Prom
     os: [isWindows(target) ? "win32" : system],
     cpu: [cpu],
     ...(system === "linux" && { libc: [libc] }),
-    files: ["bin"],
+    files: ["bin", "THIRD-PARTY.txt"],
     // The executable is found by its path: package managers that zip packages must unpack this one.
     preferUnplugged: true,
   });
@@ -76,6 +77,7 @@ async function writePlatform(folder: string, target: Target, file: string): Prom
     `# penstock-${target}\n\nThe executable of Penstock. Install \`penstock\`.\n`,
   );
   await copyFile(join(root, "LICENSE"), join(folder, "LICENSE"));
+  await Bun.write(join(folder, "THIRD-PARTY.txt"), thirdParty);
   await copyFile(file, executable);
   await chmod(executable, 0o755);
 }
@@ -111,7 +113,8 @@ if (files.size === 0)
 for (const name of ["penstock", ...targets.map((target) => `penstock-${target}`)])
   await rm(join(out, name), { recursive: true, force: true });
 await writeMain(join(out, "penstock"));
-for (const [target, file] of files) await writePlatform(join(out, `penstock-${target}`), target, file);
+const thirdParty = await writeThirdParty();
+for (const [target, file] of files) await writePlatform(join(out, `penstock-${target}`), target, file, thirdParty);
 console.log(
   ["penstock", ...Array.from(files.keys(), (target) => `penstock-${target}`)].map((name) => join(out, name)).join("\n"),
 );

@@ -13,6 +13,7 @@ import { compile, dist, type Target, targets } from "./compile.ts";
 import { debianArchitectures, nameDebianVersion, run, writeDeb } from "./package-deb.ts";
 import { listArchive, listMissing, type PackageTexts, readTexts, root } from "./package-files.ts";
 import { writeSbom } from "./sbom.ts";
+import { writeThirdParty } from "./third-party.ts";
 
 const HELP = `Usage: .ci/release [--fast] [--target NAME]... | --check | --smoke
 
@@ -64,7 +65,7 @@ function nameDeb(architecture: string): string {
 }
 
 async function release(wanted: readonly Target[], level: number): Promise<void> {
-  const [texts, time] = await Promise.all([readTexts(), readTime()]);
+  const [texts, time] = await Promise.all([readTexts(await writeThirdParty()), readTime()]);
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   const sbom = join(folder, `penstock-${version}.cdx.json`);
@@ -123,7 +124,7 @@ async function smoke(): Promise<void> {
   try {
     const file = join(parent, nameDeb(architecture));
     const executable = await Bun.file(join(dist, "penstock")).bytes();
-    const texts = await readTexts();
+    const texts = await readTexts(await writeThirdParty());
     await writeDeb({ executable, architecture, version, time: await readTime(), texts, level: 0, file });
     const listed = await run(["dpkg-deb", "--contents", file]);
     if (
@@ -133,8 +134,13 @@ async function smoke(): Promise<void> {
         .every((line) => line.includes(" root/root "))
     )
       throw new Error(`Not everything belongs to root in:\n${listed}`);
-    for (const name of ["etc/penstock/proxy.config.json", "lib/systemd/system/penstock.service", "var/lib/penstock/"])
-      if (!listed.includes(`./${name}\n`)) throw new Error(`${name} is not in:\n${listed}`);
+    const needed = [
+      "etc/penstock/proxy.config.json",
+      "lib/systemd/system/penstock.service",
+      "usr/share/doc/penstock/third-party.gz",
+      "var/lib/penstock/",
+    ];
+    for (const name of needed) if (!listed.includes(`./${name}\n`)) throw new Error(`${name} is not in:\n${listed}`);
     await run(["dpkg-deb", "--extract", file, join(parent, "root")]);
     for (const script of ["postinst", "prerm", "postrm"]) await run(["sh", "-n", `.ci/debian/${script}`]);
     const penstock = join(parent, "root/usr/bin/penstock");

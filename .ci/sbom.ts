@@ -80,7 +80,7 @@ function nameSerial(hash: string): string {
 }
 
 /** Names of the packages of which files are in the bundle, workers and the page included. */
-async function listBundled(): Promise<readonly string[]> {
+export async function listBundled(): Promise<readonly string[]> {
   const folder = await mkdtemp(join(tmpdir(), "penstock-sbom-"));
   try {
     const meta = join(folder, "meta.json");
@@ -128,7 +128,7 @@ async function describePackage(name: string, locked: Awaited<ReturnType<typeof r
   };
 }
 
-function listRuntimeParts() {
+export function listRuntimeParts() {
   const versions: Readonly<Record<string, string | undefined>> = process.versions;
   return Object.entries(RUNTIME_PARTS).flatMap(([key, { name, license }]) => {
     const version = versions[key];

@@ -1,3 +1,4 @@
+import { nameError } from "./error-code.ts";
 import type { Tell } from "./operator-message.ts";
 import { close, openSync, write } from "node:fs";
 import { quoteValue } from "./config/problem.ts";
@@ -94,7 +95,7 @@ function open(path: string): { readonly fd: number } | string {
   try {
     return { fd: openSync(path, "a", MODE) };
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
+    const code = nameError(error);
     return `Cannot open the file ${quoteValue(path)} of "log.file": ${reasons[code] ?? `the system says ${code}`}.`;
   }
 }

@@ -83,7 +83,11 @@ export class CertificateExpiry {
   }
 }
 
-function describe({ use, name, file, expiresAt }: UsedCertificate, days: number, expired: boolean): string {
+function describe(
+  { use, name, file, expiresAt, renewedFrom }: UsedCertificate,
+  days: number,
+  expired: boolean,
+): string {
   const what = `${use === "upstream" ? "The client certificate" : "The certificate"}${file === undefined ? "" : ` ${JSON.stringify(file)}`}`;
   const where = {
     listener: `of listener ${name}`,
@@ -91,7 +95,8 @@ function describe({ use, name, file, expiresAt }: UsedCertificate, days: number,
     upstream: `for upstream ${name}`,
   };
   const date = new Date(expiresAt).toISOString().slice(0, 10);
-  if (expired) return `${what} ${where[use]} expired on ${date}. Renew it.`;
+  const advice = renewedFrom === undefined ? "Renew it." : "The messages of its orders say why it is not renewed.";
+  if (expired) return `${what} ${where[use]} expired on ${date}. ${advice}`;
   const when = days === 0 ? "in less than a day" : `in ${days} ${days === 1 ? "day" : "days"}`;
-  return `${what} ${where[use]} expires ${when}, on ${date}. Renew it.`;
+  return `${what} ${where[use]} expires ${when}, on ${date}. ${advice}`;
 }

@@ -1,4 +1,5 @@
-import { AcmeFiles } from "./acme/acme-files.ts";
+import { setTimeout } from "node:timers/promises";
+import { AcmeFiles, type KeptCertificate, type OtherCertificate } from "./acme/acme-files.ts";
 import { type AcmePlan, identifyCertificate } from "./acme/acme-plan.ts";
 import { type CertificateChange, CertificateKeeper, type KeeperStatus } from "./acme/certificate-keeper.ts";
 import { failAcme, succeed } from "./acme/outcome.ts";
@@ -14,7 +15,7 @@ import type { StateFolderPlan } from "./state/state-folder.ts";
 
 /** The parts of a daemon that certificates are ordered for. */
 export interface AcmeParts {
-  readonly gate: Pick<Gate, "events" | "listeners">;
+  readonly gate: Pick<Gate, "events" | "listeners" | "reportBug">;
   readonly inUse: {
     readonly plans: readonly ListenerPlan[];
     readonly compiled: { readonly state?: StateFolderPlan };
@@ -26,6 +27,9 @@ export interface AcmeParts {
   readonly tell: Tell;
 }
 
+/** Where a certificate is from, and its names; those of the order when undefined. */
+type Shown = Pick<OtherCertificate, "file"> & Partial<Pick<OtherCertificate, "names">>;
+
 /** Milliseconds for a function of the configuration that changes records. */
 const HOOK_MS = 60_000;
 /** Milliseconds for answers under way when the listener for `http-01` ends. */
@@ -36,6 +40,8 @@ export class AcmeCertificates {
   readonly #parts: AcmeParts;
   readonly #keepers = new Map<string, CertificateKeeper>();
   #isStarted = false;
+  /** Resolves when all that were stopped have given up what they had begun. */
+  #ending: Promise<unknown> = Promise.resolve();
 
   constructor(parts: AcmeParts) {
     this.#parts = parts;
@@ -53,7 +59,7 @@ export class AcmeCertificates {
     for (const [key, keeper] of this.#keepers) {
       if (wanted.has(key)) continue;
       this.#keepers.delete(key);
-      void keeper.stop();
+      this.#end(keeper);
     }
     for (const [key, plan] of wanted) {
       const known = this.#keepers.get(key);
@@ -76,7 +82,12 @@ export class AcmeCertificates {
   /** Gives up what is under way: another process goes on with it, or nobody does. */
   async stop(): Promise<void> {
     this.#isStarted = false;
-    await Promise.all(Array.from(this.#keepers.values(), (keeper) => keeper.stop()));
+    for (const keeper of this.#keepers.values()) this.#end(keeper);
+    await this.#ending;
+  }
+
+  #end(keeper: CertificateKeeper): void {
+    this.#ending = Promise.all([this.#ending, keeper.stop()]);
   }
 
   #identify(plan: AcmePlan): string {
@@ -87,11 +98,13 @@ export class AcmeCertificates {
     const { inUse, tell, gate } = this.#parts;
     const { state } = inUse.compiled;
     if (state === undefined) throw new Error("An order of a certificate without a state folder");
+    const files = new AcmeFiles(state.path, first);
     const keeper = new CertificateKeeper(first, {
-      files: new AcmeFiles(state.path, first),
+      files,
       lock: takeFileLock,
-      createSolver: (plan) => createSolver(plan, this.#connect(key)),
+      createSolver: (plan) => createSolver(plan, this.#connect()),
       use: (certificate) => this.#use(key, certificate),
+      isServed: () => this.#isServed(key),
       tell,
       publish: (change) => gate.events.publish("certificate", describeChange(change)),
       exchange,
@@ -101,27 +114,35 @@ export class AcmeCertificates {
     });
     this.#keepers.set(key, keeper);
     keeper.load();
+    // As after a change of the names: those that it has are served meanwhile.
+    const other = keeper.current === undefined ? files.readOther(first.names, Date.now()) : undefined;
+    if (other !== undefined) this.#show(key, other);
     if (this.#isStarted) keeper.start();
   }
 
-  /** The listeners with a certificate, and their names. */
-  *#listListeners(key: string): Iterable<{ readonly plan: ListenerPlan; readonly name: string }> {
+  /** The listeners with a certificate, and their names; without a key those with any that is ordered. */
+  *#listListeners(key?: string): Iterable<{ readonly plan: ListenerPlan; readonly name: string }> {
     const { inUse, gate } = this.#parts;
     for (const [at, plan] of inUse.plans.entries())
-      if (plan.acme !== undefined && this.#identify(plan.acme) === key)
+      if (plan.acme !== undefined && (key === undefined || this.#identify(plan.acme) === key))
         yield { plan, name: gate.listeners?.[at]?.name ?? `${plan.host}:${plan.port}` };
   }
 
-  #use(
-    key: string,
-    { cert, key: privateKey, to }: { readonly cert: string; readonly key: string; readonly to: number },
-  ) {
+  #isServed(key: string): boolean {
+    return [...this.#listListeners(key)].every(({ plan }) => (plan.tls?.certificates.length ?? 0) > 0);
+  }
+
+  #use(key: string, certificate: KeptCertificate) {
+    return this.#show(key, { ...certificate, file: this.#keepers.get(key)?.status.file ?? "" });
+  }
+
+  #show(key: string, { cert, key: privateKey, to, file, names }: KeptCertificate & Shown) {
     for (const { plan } of this.#listListeners(key)) {
       const used = plan.tls?.issue({
-        file: this.#keepers.get(key)?.status.file ?? "",
+        file,
         cert,
         key: privateKey,
-        names: plan.acme?.names ?? [],
+        names: names ?? plan.acme?.names ?? [],
         expiresAt: to,
         renewed: true,
       });
@@ -131,17 +152,19 @@ export class AcmeCertificates {
     return undefined;
   }
 
-  #connect(key: string): SolverParts {
+  #connect(): SolverParts {
     return {
       showCertificate: (name, pair) => {
-        for (const { plan } of this.#listListeners(key)) {
+        // On all of them: port 443 of a name may lead to a listener with other names.
+        for (const { plan } of this.#listListeners()) {
           const shown = plan.tls?.showChallenge(name, pair);
           if (shown?.ok === false) return failAcme(shown.message);
         }
         return succeed(undefined);
       },
-      describeListeners: () => Array.from(this.#listListeners(key), ({ name }) => `the listener ${name}`).join(" or "),
-      serveTexts,
+      describeListeners: () => Array.from(this.#listListeners(), ({ name }) => `the listener ${name}`).join(" or "),
+      serveTexts: (port, texts) =>
+        serveTexts(port, texts, (error) => this.#parts.gate.reportBug(error, "to the port for http-01")),
       callHook: async (call) => {
         const called = await callHook(call, HOOK_MS);
         if (called.ok) return undefined;
@@ -156,22 +179,25 @@ export class AcmeCertificates {
 
 /** Sentences on what operators should look at. */
 export function warnOfAcme(statuses: readonly KeeperStatus[]): string[] {
-  return statuses.flatMap(({ problem, expiresAt, names }) => {
+  return statuses.flatMap(({ problem, expiresAt, isServed, names }) => {
     if (problem !== undefined) return problem;
-    return expiresAt === undefined
-      ? `The certificate for ${names[0]} is being ordered. Until then no client can connect over TLS.`
-      : [];
+    const meanwhile = isServed ? "another one is in use" : "no client can connect over TLS";
+    return expiresAt === undefined ? `The certificate for ${names[0]} is being ordered. Until then ${meanwhile}.` : [];
   });
 }
 
-function serveTexts(port: number, texts: ReadonlyMap<string, string>): ReturnType<SolverParts["serveTexts"]> {
+function serveTexts(
+  port: number,
+  texts: ReadonlyMap<string, string>,
+  reportBug: (error: unknown) => void,
+): ReturnType<SolverParts["serveTexts"]> {
   const handle = ({ method, url }: Request): Response => {
     const text = texts.get(new URL(url).pathname);
     if (text === undefined || (method !== "GET" && method !== "HEAD"))
       return new Response("Not found\n", { status: 404 });
     return new Response(text, { headers: { "Content-Type": "application/octet-stream" } });
   };
-  const open = (host: string) => serveHttp({ at: { host, port }, handle, reportBug: () => {} });
+  const open = (host: string) => serveHttp({ at: { host, port }, handle, reportBug });
   let started = open("::");
   // A machine without IPv6.
   if (!started.ok && started.code !== "EADDRINUSE" && started.code !== "EACCES") started = open("0.0.0.0");
@@ -192,16 +218,6 @@ function describeChange({ nextAttempt, ...change }: CertificateChange): Record<s
   return { use: "listener", ...change, next_attempt: nextAttempt };
 }
 
-function wait(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    timer.unref();
-    signal.addEventListener("abort", end);
-  });
+async function wait(ms: number, signal: AbortSignal): Promise<void> {
+  await setTimeout(ms, undefined, { signal, ref: false }).catch(() => {});
 }

@@ -31,6 +31,8 @@ interface Asker {
 /** What a daemon does with approvals. */
 interface ComposedApprovals {
   readonly control: ApprovalControl;
+  /** What an operator has said already about a question, which is not asked by that. */
+  readonly look: ApprovalTable["look"];
   /** What the next process is to know. */
   readonly carried: CarriedState;
   /** Uses the bounds of the configuration in effect. */
@@ -116,6 +118,7 @@ export function composeApprovals({ gate, inUse, tell }: ApprovalParts): Composed
       },
       answer,
     },
+    look: (question) => table.look(question),
     carried: carryApprovals(table.grants),
     follow() {
       table.bounds = plan().bounds;

@@ -14,7 +14,8 @@ export interface Certificates {
   look(): void;
   /** Another configuration is in use. */
   follow(): void;
-  close(): void;
+  /** Resolves when what was begun for an order is taken back, so that the next process can order at once. */
+  close(): Promise<void>;
 }
 
 /** Composes what orders certificates, and what tells that those in use are near their end. */
@@ -45,7 +46,7 @@ export function composeCertificates(gate: Gate, inUse: InUse, tell: Tell, secret
     close() {
       isStarted = false;
       expiry.close();
-      void acme.stop();
+      return acme.stop();
     },
   };
 }

@@ -2,10 +2,14 @@ import { type MeasuredParts, readMetricSources } from "./compose-metrics.ts";
 import { listBrowserListeners, writeBrowserPac } from "./browser-pac.ts";
 import { composeLiveView, type LiveViewParts } from "./compose-live-view.ts";
 import { composeApprovals } from "./compose-approvals.ts";
+import { composeExplain } from "./compose-explain.ts";
+import type { CompiledConfig } from "./config/compile.ts";
+import { readRecord } from "./config/plain-data.ts";
 import type { Drain } from "./drain.ts";
 import type { CarriedState } from "./handover/carried-state.ts";
 import type { ListsInUse } from "./lists/lists-in-use.ts";
 import type { Tell } from "./operator-message.ts";
+import { fitConnections } from "./operator-reports.ts";
 import { controlDrain, controlTunnels, controlUpstreams, readReadiness } from "./open-sidecar.ts";
 import type { ControlPort, DrainState } from "./sidecar/control-port.ts";
 import { writeMetricsText } from "./sidecar/metrics-text.ts";
@@ -15,7 +19,7 @@ import { UsageReporter } from "./usage-report.ts";
 export interface ControlledParts extends MeasuredParts, Pick<ControlPort, "reload" | "handOver"> {
   readonly drain: Drain;
   readonly tell: Tell;
-  readonly lists: () => Pick<ListsInUse, "warnings">;
+  readonly lists: () => Pick<ListsInUse, "warnings" | "read">;
   /** What `/config` says of the kernel's part, and of the event loop. */
   readonly splicing: string;
   readonly driving: string;
@@ -50,6 +54,8 @@ export function composeControl(parts: ControlledParts): Control {
     });
   const live = composeLiveView({ gate, drain, inUse, lanes, readiness, turn, upstreams: () => upstreams.list() });
   const approvals = composeApprovals(parts);
+  const { lists } = parts;
+  const explain = composeExplain({ gate, inUse, lists, pacs, upstreams, usage, approval: approvals.look });
   return {
     ...controlTunnels(gate),
     view: live.view,
@@ -63,6 +69,7 @@ export function composeControl(parts: ControlledParts): Control {
       inUse.order?.(phase === "serving");
     },
     approvals: approvals.control,
+    explain,
     endWatches: () => live.endWatches(),
     stop() {
       live.stop();
@@ -76,7 +83,14 @@ export function composeControl(parts: ControlledParts): Control {
     ...(handOver && { handOver }),
     readiness,
     proxyPac: (host) => writeBrowserPac(listBrowserListeners(gate, inUse.plans), inUse.compiled.browserPac, host),
-    effectiveConfig: () => ({ ...inUse.compiled.effective, splicing, driving }),
+    effectiveConfig: () => ({ ...describeInUse(inUse.compiled), splicing, driving }),
     metricsText: (form) => writeMetricsText(readMetricSources(parts), form),
   };
+}
+
+/** The effective configuration, with the defaults that this process has room for. */
+function describeInUse({ effective, derived, runtime }: CompiledConfig): Readonly<Record<string, unknown>> {
+  if (!derived.includes("limits.connections")) return { ...effective, derived };
+  const connections = fitConnections(runtime.limits.inAll.connections);
+  return { ...effective, limits: { ...readRecord(effective["limits"]), connections }, derived };
 }

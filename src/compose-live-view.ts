@@ -6,6 +6,7 @@ import type { CarriedState } from "./handover/carried-state.ts";
 import { carrySeries } from "./handover/carried-series.ts";
 import type { LanePool } from "./net/conn/lanes.ts";
 import type { ListStatus } from "./lists/list-status.ts";
+import { fitConnections } from "./operator-reports.ts";
 import { LiveFeed } from "./proxy/record/live/live-feed.ts";
 import { Series } from "./proxy/record/live/series.ts";
 import type { LiveView, Readiness } from "./sidecar/control-port.ts";
@@ -109,6 +110,7 @@ export function composeLiveView(parts: ShownParts): LiveViewParts {
             accepted: metrics.accepted.get(name) ?? 0,
           })),
           ...countNow(gate),
+          connection_limit: fitConnections(gate.runtime.current.limits.inAll.connections),
           ...prefixBytes(traffic()),
           ...describeSeries(series),
           upstreams: countMembers(parts.upstreams()),

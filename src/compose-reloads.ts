@@ -31,7 +31,7 @@ export function composeReloads({ gate, applier, drain, descriptors, tell, ...par
       const applied = await applier.apply(next);
       if (applied.ok) parts.applied();
       const { connections } = gate.runtime.current.limits.inAll;
-      if (connections !== before) warnOfDescriptors(descriptors, connections, tell);
+      if (connections !== before) warnOfDescriptors(descriptors, next, tell);
       return applied;
     },
     isDraining: () => drain.phase !== "serving",

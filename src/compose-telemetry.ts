@@ -1,6 +1,6 @@
 import type { CompiledConfig } from "./config/compile.ts";
 import type { Gate } from "./gate/gate.ts";
-import { postJson } from "./net/http/post-json.ts";
+import { postJson } from "./net/http/exchange.ts";
 import type { TraceReceiver } from "./proxy/record/recorder.ts";
 import { Tracing } from "./proxy/trace/tracing.ts";
 import { collectFamilies, type MetricSources } from "./sidecar/metrics-text.ts";

@@ -284,7 +284,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     gate.close();
     return { ok: false, message: explainBinding(bound.plan, bound.code) };
   }
-  warnAtStart({ inherited, descriptors, runtime }, tell);
+  warnAtStart({ inherited, descriptors, compiled }, tell);
   certificates.start();
 
   const stopTidying = tidyMemory(() => gate.metrics.countConnections());
@@ -294,7 +294,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     await gate.stop();
     control.stop();
     stopTidying();
-    certificates.close();
+    await withinMs(certificates.close(), LAST_MS.orders);
     applier.close();
     await Promise.all([fleet.stop(), withinMs(telemetry.stop(), LAST_MS.exports)]);
     await Promise.all([withinMs(accessLog.stop(), LAST_MS.lines), inUse.sidecar?.sidecar.stop(), lanes?.stop()]);
@@ -355,7 +355,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
 }
 
 /**
- * Milliseconds at the end: for connections that are on their way to a successor, for the reader
- * of the access log to take the last lines, and for the collector to take what is left.
+ * Milliseconds at the end: for connections that are on their way to a successor, for orders of
+ * certificates to be given up, for the reader of the access log to take the last lines, and for
+ * the collector to take what is left.
  */
-const LAST_MS = { moves: 500, lines: 1000, exports: 3000 } as const;
+const LAST_MS = { moves: 500, orders: 500, lines: 1000, exports: 3000 } as const;

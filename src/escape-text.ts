@@ -39,3 +39,8 @@ function escapeCharacter(character: string): string {
   }
   return escaped;
 }
+
+/** A time for people: `2026-11-22 06:00:00 UTC`. */
+export function formatTime(time: number | Date): string {
+  return `${new Date(time).toISOString().slice(0, 19).replace("T", " ")} UTC`;
+}

@@ -1,14 +1,13 @@
 import type { Tell } from "./operator-message.ts";
 import type { GateOptions } from "./gate/gate.ts";
 import type { InheritedSockets } from "./net/inherited-sockets.ts";
-import type { SpareDescriptors } from "./net/libc/spare-descriptors.ts";
+import { SpareDescriptors } from "./net/libc/spare-descriptors.ts";
 import { describePacFault } from "./pac/pac-files.ts";
 import type { BugReporter } from "./proxy/record/bug-reporter.ts";
 import { HookReporter } from "./proxy/record/hook-reporter.ts";
 import { PoolReporter } from "./proxy/record/pool-reporter.ts";
 import { RequestTracer } from "./proxy/record/request-tracer.ts";
 import type { CompiledConfig } from "./config/compile.ts";
-import type { Runtime } from "./proxy/runtime.ts";
 import { QuietTeller } from "./proxy/record/quiet-teller.ts";
 
 interface Reporting {
@@ -44,15 +43,15 @@ export function composeTracer({ trace }: Pick<CompiledConfig["log"], "trace">, t
 }
 
 /** Warns of what the configuration and the system do not fit in. */
-export function warnAtStart({ inherited, descriptors, runtime }: Started, tell: Tell): void {
+export function warnAtStart({ inherited, descriptors, compiled }: Started, tell: Tell): void {
   warnOfUnused(inherited, tell);
-  warnOfDescriptors(descriptors, runtime.limits.inAll.connections, tell);
+  warnOfDescriptors(descriptors, compiled, tell);
 }
 
 interface Started {
   readonly inherited: InheritedSockets | undefined;
   readonly descriptors: SpareDescriptors;
-  readonly runtime: Runtime;
+  readonly compiled: CompiledConfig;
 }
 
 /** Closes the sockets of the service manager that no listener takes, and tells them. */
@@ -61,10 +60,23 @@ function warnOfUnused(inherited: InheritedSockets | undefined, tell: Tell): void
     tell(`The service manager passed a socket that no listener takes, closed: ${unused}.`, "warn");
 }
 
-/** Warns when the limit of open files is met before that of connections: each needs a descriptor for its client and one for its target. */
-export function warnOfDescriptors(descriptors: SpareDescriptors, wanted: number, tell: Tell): void {
+/** How many connections there can be at once: as many as are wanted, or as the limit of open files allows. */
+export function fitConnections(wanted: number): number {
+  return Math.min(wanted, new SpareDescriptors().measure().connections);
+}
+
+/**
+ * Warns when the limit of open files is met before that of connections which somebody
+ * wrote: each needs a descriptor for its client and one for its target.
+ */
+export function warnOfDescriptors(
+  descriptors: SpareDescriptors,
+  { runtime, derived }: Pick<CompiledConfig, "runtime" | "derived">,
+  tell: Tell,
+): void {
   const { limit, connections } = descriptors.measure();
-  if (connections >= wanted) return;
+  const wanted = runtime.limits.inAll.connections;
+  if (connections >= wanted || derived.includes("limits.connections")) return;
   tell(
     `This process may open ${limit} files, which is enough for ${connections} connections, and "limits.connections" is ${wanted}. Raise the limit (ulimit -n, LimitNOFILE=) or lower "limits.connections".`,
     "warn",

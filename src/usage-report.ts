@@ -58,7 +58,7 @@ export class UsageReporter {
       rows.length = 0;
       rows.push(found ?? [new Use(key), NOTHING]);
     }
-    rows.sort(([one, a], [other, b]) => b.up + b.down - a.up - a.down || one.key.localeCompare(other.key));
+    rows.sort(([one, a], [other, b]) => b.up + b.down - a.up - a.down || (one.key < other.key ? -1 : 1));
     const { tables } = this.#options;
     const limits = this.#options.limits();
     return {

@@ -1,9 +1,12 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { readdirSync, readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { ifPresent } from "../error-code.ts";
+import { makePrivateFolder, writeDurably } from "../state/durable-file.ts";
 import type { AccountFile, KeptAccount } from "./account.ts";
 import { type AcmePlan, identifyCertificate } from "./acme-plan.ts";
+import { listCertificateNames } from "./check-chain.ts";
 
 /** A certificate in its file. */
 export interface KeptCertificate {
@@ -14,6 +17,13 @@ export interface KeptCertificate {
   /** Milliseconds since the epoch. */
   readonly from: number;
   readonly to: number;
+}
+
+/** A certificate that was ordered for other names. */
+export interface OtherCertificate extends KeptCertificate {
+  readonly file: string;
+  /** All of its names. */
+  readonly names: readonly string[];
 }
 
 /** Orders that failed since the last one that did not. */
@@ -43,7 +53,8 @@ export class AcmeFiles {
 
   constructor(stateFolder: string, plan: Pick<AcmePlan, "directory" | "names" | "profile" | "ca">) {
     const authority = join(stateFolder, "acme", `${new URL(plan.directory).hostname}-${shorten(plan.directory)}`);
-    const [first = ""] = plan.names;
+    // In whatever order they are written.
+    const [first = ""] = plan.names.toSorted();
     const key = identifyCertificate({ ...plan, email: undefined, eab: undefined });
     const name = join(authority, `${first.replace("*", "_")}-${shorten(key)}`);
     this.certificate = `${name}.pem`;
@@ -53,13 +64,13 @@ export class AcmeFiles {
     const file = join(authority, "account.json");
     this.account = {
       read: () => readJson(file).then(readAccount),
-      write: (account) => writeWhole(file, `${JSON.stringify(account, null, 2)}\n`),
+      write: (account) => writeDurably(file, `${JSON.stringify(account, null, 2)}\n`),
     };
   }
 
   /** Makes the folder. */
   async prepare(): Promise<void> {
-    await mkdir(dirname(this.certificate), { recursive: true, mode: 0o700 });
+    await makePrivateFolder(dirname(this.certificate));
   }
 
   /** The certificate that is kept; undefined for none, or for one that cannot be used. */
@@ -75,8 +86,31 @@ export class AcmeFiles {
     return this.#read.certificate;
   }
 
+  /**
+   * Of the certificates of this authority for other names, the one that has most
+   * of these and ends last; undefined when none has any, and is valid at `now`.
+   */
+  readOther(names: readonly string[], now: number): OtherCertificate | undefined {
+    const folder = dirname(this.certificate);
+    let files: readonly string[];
+    try {
+      files = readdirSync(folder).filter((name) => name.endsWith(".pem"));
+    } catch {
+      return undefined;
+    }
+    const others = files.flatMap((name): OtherCertificate[] => {
+      const file = join(folder, name);
+      const kept = file === this.certificate ? undefined : readCertificateFile(file);
+      if (kept === undefined || now < kept.from || now >= kept.to) return [];
+      return [{ ...kept, file, names: listCertificateNames(new X509Certificate(kept.cert).raw) }];
+    });
+    const count = (other: OtherCertificate): number => names.filter((name) => other.names.includes(name)).length;
+    const [best] = others.toSorted((one, other) => count(other) - count(one) || other.to - one.to);
+    return best !== undefined && count(best) > 0 ? best : undefined;
+  }
+
   async writeCertificate({ cert, key }: Pick<KeptCertificate, "cert" | "key">): Promise<void> {
-    await writeWhole(this.certificate, key + cert);
+    await writeDurably(this.certificate, key + cert);
   }
 
   async readAttempts(): Promise<Attempts> {
@@ -86,7 +120,15 @@ export class AcmeFiles {
   }
 
   async writeAttempts(attempts: Attempts): Promise<void> {
-    await writeWhole(this.#attempts, `${JSON.stringify(attempts)}\n`);
+    await writeDurably(this.#attempts, `${JSON.stringify(attempts)}\n`);
+  }
+}
+
+function readCertificateFile(path: string): KeptCertificate | undefined {
+  try {
+    return readKept(readFileSync(path, "utf8"));
+  } catch {
+    return undefined;
   }
 }
 
@@ -116,31 +158,15 @@ function readAccount(kept: Readonly<Record<string, unknown>> | undefined): KeptA
 
 /** The map in a file; undefined for none, and for a damaged one. Throws when there is a file that cannot be read. */
 async function readJson(path: string): Promise<Readonly<Record<string, unknown>> | undefined> {
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-    // Taken for none, it would be replaced: the key of an account would be lost.
-    throw error;
-  }
+  // One that cannot be read is not taken for none: it would be replaced, and the key of an account would be lost.
+  const text = await ifPresent(readFile(path, "utf8"));
+  if (text === undefined) return undefined;
   try {
     const value: unknown = JSON.parse(text);
     return typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : undefined;
   } catch {
     return undefined;
   }
-}
-
-async function writeWhole(path: string, text: string): Promise<void> {
-  const file = await open(`${path}.new`, "w", 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(`${path}.new`, path);
 }
 
 function shorten(text: string): string {

@@ -1,20 +1,13 @@
-import { cutText, escapeText } from "../escape-text.ts";
+import { nameError } from "../error-code.ts";
+import { cutText, escapeText, formatTime } from "../escape-text.ts";
 import type { MessageLevel, Tell } from "../operator-message.ts";
 import { type AcmeFiles, type Attempts, type KeptCertificate, NO_ATTEMPTS } from "./acme-files.ts";
 import type { AcmePlan } from "./acme-plan.ts";
-import { readRenewalWindow } from "./answers.ts";
 import { obtainCertificate } from "./obtain.ts";
 import type { AcmeFault } from "./outcome.ts";
 import { readRenewalId } from "./renewal-id.ts";
-import {
-  BEYOND_PAUSES_MS,
-  chooseBackOff,
-  chooseNextLook,
-  chooseSuggestedTime,
-  chooseUsualTime,
-  findEarliestTime,
-  formatTime,
-} from "./renewal-time.ts";
+import { RenewalSchedule } from "./renewal-schedule.ts";
+import { BEYOND_PAUSES_MS, chooseBackOff } from "./renewal-time.ts";
 import { AcmeSession, type SessionOptions } from "./session.ts";
 import type { Solver } from "./solver.ts";
 
@@ -37,6 +30,8 @@ export interface KeeperParts extends Pick<SessionOptions, "exchange" | "now" | "
   readonly createSolver: (plan: AcmePlan) => Solver;
   /** Puts a certificate into effect; says why that cannot be. */
   readonly use: (certificate: KeptCertificate) => string | undefined;
+  /** Whether clients are shown another certificate while there is none. */
+  readonly isServed: () => boolean;
   readonly tell: Tell;
   readonly publish: (change: CertificateChange) => void;
   /** From 0 to 1. */
@@ -54,6 +49,8 @@ export interface KeeperStatus {
   /** Failures since the last success. */
   readonly failures: number;
   readonly problem: string | undefined;
+  /** Whether clients are shown a certificate, be it another one. */
+  readonly isServed: boolean;
   readonly issued: number;
   readonly failed: number;
 }
@@ -62,8 +59,6 @@ export interface KeeperStatus {
 const TICK_MS = 30_000;
 /** Milliseconds until another process that orders is asked about again. */
 const BUSY_MS = 2000;
-/** Milliseconds without a suggestion of the authority after one that failed. */
-const LOOK_AGAIN_MS = 3_600_000;
 
 /** Orders one certificate and renews it, for as long as it is told to. */
 export class CertificateKeeper {
@@ -74,11 +69,12 @@ export class CertificateKeeper {
   #problem: string | undefined;
   /** What was kept or issued, and cannot be used. */
   #refused: string | undefined;
-  /** Milliseconds since the epoch: when to renew, and when to ask the authority about that again. */
-  #renewAt = 0;
-  #lookAt = 0;
-  #earliestAt = 0;
-  #window = "";
+  readonly #schedule: RenewalSchedule;
+  /** What was issued and is not in its file, and why. */
+  #unwritten: KeptCertificate | undefined;
+  #unwrittenWhy: string | undefined;
+  /** That the folder of the state cannot be used. */
+  #unusable: string | undefined;
   #issued = 0;
   #failed = 0;
   /** The operator asked for an attempt now. */
@@ -89,6 +85,7 @@ export class CertificateKeeper {
   constructor(plan: AcmePlan, parts: KeeperParts) {
     this.plan = plan;
     this.#parts = parts;
+    this.#schedule = new RenewalSchedule(parts);
   }
 
   /** The certificate in use. */
@@ -105,7 +102,8 @@ export class CertificateKeeper {
       expiresAt: this.#current?.to,
       nextAt: this.#running && this.#dueAt,
       failures: this.#attempts.failures,
-      problem: this.#problem,
+      problem: this.#problem ?? this.#unwrittenWhy ?? this.#unusable,
+      isServed: this.#current !== undefined || this.#parts.isServed(),
       issued: this.#issued,
       failed: this.#failed,
     };
@@ -114,7 +112,11 @@ export class CertificateKeeper {
   /** Reads the certificate that is kept, and puts it into effect. */
   load(): void {
     const kept = this.#parts.files.readCertificate();
-    if (kept !== undefined && kept.cert !== this.#current?.cert) this.#adopt(kept);
+    if (kept === undefined || kept.cert === this.#current?.cert) return;
+    // Newer than what could not be written is only one of another process.
+    if (this.#unwritten !== undefined && kept.from <= this.#unwritten.from) return;
+    this.#unwritten = this.#unwrittenWhy = undefined;
+    this.#adopt(kept);
   }
 
   /** Begins, or goes on after `stop`. */
@@ -143,7 +145,7 @@ export class CertificateKeeper {
     const { notBefore: usual, askedUntil } = this.#attempts;
     const noted = this.#isAskedFor ? askedUntil : usual;
     const notBefore = noted > this.#parts.now() + BEYOND_PAUSES_MS ? 0 : noted;
-    return Math.max(notBefore, this.#current === undefined ? 0 : this.#renewAt);
+    return Math.max(notBefore, this.#schedule.renewAt);
   }
 
   async #run(signal: AbortSignal): Promise<void> {
@@ -151,15 +153,19 @@ export class CertificateKeeper {
     while (!signal.aborted) {
       let pause: number;
       try {
+        // Somebody removed it: the next process would have none.
+        if (files.readCertificate() === undefined) this.#unwritten ??= this.#current;
+        await this.#write();
         this.load();
-        this.#attempts = await files.readAttempts();
-        if (this.#current !== undefined && now() >= this.#lookAt) await this.#askForTime(this.#current, signal);
+        if (this.#unwritten === undefined) this.#attempts = await files.readAttempts();
+        await this.#schedule.ask(this.#sessionOptions(signal), this.#names);
         if (signal.aborted) return;
         // An order counts as a failure until its end: it may be under way in a process that leaves.
         const isDue = now() >= this.#dueAt || this.#attempts.failures > 0;
         pause = isDue ? await this.#order(signal) : this.#dueAt - now();
+        this.#unusable = undefined;
       } catch (error) {
-        this.#fail({ why: `the files in the folder of the state cannot be used: ${describe(error)}` }, "error");
+        this.#noteUnusable(error);
         pause = TICK_MS;
       }
       if (signal.aborted) return;
@@ -168,36 +174,24 @@ export class CertificateKeeper {
     }
   }
 
-  /** Asks the authority when to renew (RFC 9773). Without an answer the time that was chosen stays. */
-  async #askForTime(certificate: KeptCertificate, signal: AbortSignal): Promise<void> {
-    const { now, random, tell } = this.#parts;
-    this.#lookAt = now() + LOOK_AGAIN_MS * (0.75 + 0.5 * random());
-    const session = await AcmeSession.open(this.#sessionOptions(signal));
-    if (!session.ok) return;
-    const { renewalInfo } = session.value.directory;
-    const id = readRenewalId(certificate.cert);
-    if (renewalInfo === undefined || id === undefined) {
-      this.#lookAt = now() + chooseNextLook(Infinity);
+  /** Writes what is in use to its file. Where that cannot be, it stays in memory and the next look tries again. */
+  async #write(): Promise<void> {
+    const { files, tell } = this.#parts;
+    if (this.#unwritten === undefined) return;
+    const what = `the certificate for ${this.#names} to ${files.certificate}`;
+    try {
+      await files.prepare();
+      await files.writeCertificate(this.#unwritten);
+      await files.writeAttempts(NO_ATTEMPTS);
+    } catch (error) {
+      const problem = `Cannot write ${what}: ${nameError(error)}. It is used as it is, and lost when this process ends.`;
+      if (problem !== this.#unwrittenWhy) tell(`${problem} Another try follows.`, "error");
+      this.#unwrittenWhy = problem;
       return;
     }
-    const answer = await session.value.get(`${renewalInfo.replace(/\/$/, "")}/${id}`);
-    if (!answer.ok) {
-      if (answer.fault.retryAfterMs !== undefined) this.#lookAt = now() + chooseNextLook(answer.fault.retryAfterMs);
-      return;
-    }
-    this.#lookAt = now() + chooseNextLook(answer.value.retryAfterMs);
-    const window = readRenewalWindow(answer.value.fields);
-    if (window === undefined || certificate !== this.#current) return;
-    // The moment in a window is chosen once.
-    const text = JSON.stringify(window);
-    if (text === this.#window) return;
-    this.#window = text;
-    this.#renewAt = Math.max(chooseSuggestedTime(window, certificate, random()), this.#earliestAt);
-    if (window.explanation !== undefined)
-      tell(
-        `The authority asks to renew the certificate for ${this.#names} at ${formatTime(this.#renewAt)}. It says why at ${window.explanation}.`,
-        "warn",
-      );
+    this.#unwritten = undefined;
+    if (this.#unwrittenWhy !== undefined) tell(`Wrote ${what}.`, "info");
+    this.#unwrittenWhy = undefined;
   }
 
   /** Orders when it is time, unless another process does. Gives milliseconds until the next look. */
@@ -247,9 +241,6 @@ export class CertificateKeeper {
         })
       : session;
     if (obtained.ok) {
-      await files.writeCertificate(obtained.value);
-      this.#attempts = NO_ATTEMPTS;
-      await files.writeAttempts(NO_ATTEMPTS);
       if (!this.#adopt(obtained.value, now())) {
         // The next one may be no better: it waits as for any other failure.
         await postpone();
@@ -257,6 +248,9 @@ export class CertificateKeeper {
         this.#report("failed");
         return;
       }
+      this.#attempts = NO_ATTEMPTS;
+      this.#unwritten = obtained.value;
+      await this.#write();
       this.#issued += 1;
       this.#report("issued");
       return;
@@ -285,7 +279,7 @@ export class CertificateKeeper {
 
   /** Puts a certificate into effect, issued at `since`; false when that cannot be, which is told once. */
   #adopt(certificate: KeptCertificate, since = certificate.from): boolean {
-    const { use, random, now, tell } = this.#parts;
+    const { use, tell } = this.#parts;
     if (certificate.cert === this.#refused) return false;
     const fault = use(certificate);
     this.#problem = fault;
@@ -295,10 +289,7 @@ export class CertificateKeeper {
       return false;
     }
     this.#current = certificate;
-    this.#window = "";
-    this.#earliestAt = findEarliestTime({ from: since, to: certificate.to });
-    this.#renewAt = Math.max(chooseUsualTime(certificate, random()), this.#earliestAt);
-    this.#lookAt = now();
+    this.#schedule.begin(certificate, since);
     return true;
   }
 
@@ -306,14 +297,23 @@ export class CertificateKeeper {
     const why = escapeText(cutText(fault.why, 1000));
     const next = this.#attempts.notBefore;
     const when = next > 0 ? ` The next attempt is at ${formatTime(next)}.` : "";
-    const kept =
-      this.#current === undefined
-        ? "There is none yet, so that no client can connect over TLS."
-        : `The one before stays in use until ${formatTime(this.#current.to)}.`;
-    const sentence = `Cannot get a certificate for ${this.#names}: ${why}.`;
-    if (this.#problem === sentence && next === 0) return;
-    this.#problem = sentence;
-    this.#parts.tell(`${sentence} ${kept}${when}`, level);
+    this.#problem = `Cannot get a certificate for ${this.#names}: ${why}.`;
+    this.#parts.tell(`${this.#problem} ${this.#describeUse()}${when}`, level);
+  }
+
+  /** Orders would be forgotten, and made again: none is made. */
+  #noteUnusable(error: unknown): void {
+    const path = error instanceof Error && "path" in error ? ` (${String(error.path)})` : "";
+    const why = `the files in the folder of the state cannot be used: ${nameError(error)}${path}`;
+    const problem = `Cannot get a certificate for ${this.#names}: ${escapeText(why)}.`;
+    if (problem !== this.#unusable) this.#parts.tell(`${problem} ${this.#describeUse()}`, "error");
+    this.#unusable = problem;
+  }
+
+  #describeUse(): string {
+    if (this.#current !== undefined) return `The one before stays in use until ${formatTime(this.#current.to)}.`;
+    if (this.#parts.isServed()) return "Another certificate is in use meanwhile.";
+    return "There is none yet, so that no client can connect over TLS.";
   }
 
   /** Whether clients are refused already, or will be soon. */
@@ -345,8 +345,4 @@ export class CertificateKeeper {
     const [first = "", ...others] = this.plan.names;
     return others.length === 0 ? first : `${first} and ${others.length} more`;
   }
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : String(error);
 }

@@ -3,7 +3,7 @@ import { readCertificateNames } from "../protocol/tls/read/certificate-names.ts"
 import { readPemCertificates } from "../protocol/tls/read/pem-certificates.ts";
 import { type AcmeResult, failAcme, succeed } from "./outcome.ts";
 import { quoteServer } from "./answers.ts";
-import { formatTime } from "./renewal-time.ts";
+import { formatTime } from "../escape-text.ts";
 
 /** A chain that can be used, as a text of PEM blocks and nothing else. */
 export interface CheckedChain {
@@ -30,7 +30,7 @@ export function checkChain(
   if (chain === undefined || leaf === undefined) return failAcme("the server sent no certificate in PEM form");
   if (chain.length > MAX_CERTIFICATES) return failAcme(`the server sent ${chain.length} certificates`);
   if (!leaf.checkPrivateKey(createPrivateKey(key))) return failAcme("the certificate is not for the key of the order");
-  const found = listNames(leaf.raw);
+  const found = listCertificateNames(leaf.raw);
   const missing = names.filter((name) => !found.includes(name));
   const extra = found.filter((name) => !names.includes(name));
   if (missing.length > 0 || extra.length > 0)
@@ -50,7 +50,7 @@ export function checkChain(
 }
 
 /** The names of a certificate; one that is no DNS name by its kind, so that it counts as another name. */
-function listNames(der: Uint8Array): string[] {
+export function listCertificateNames(der: Uint8Array): string[] {
   const { alternative = [] } = readCertificateNames(der) ?? {};
   return alternative.map(({ kind, bytes }) =>
     kind === "dns" ? Buffer.from(bytes).toString("latin1").toLowerCase() : `(${kind})`,

@@ -45,6 +45,8 @@ export interface Obtained extends CheckedChain {
 /** Milliseconds until the authority has looked at a name, and until it has made the certificate. */
 const LOOK_MS = 180_000;
 const MAKE_MS = 180_000;
+/** The same for a further name of an order that is lost: the authority looks at all of them at once. */
+const OTHERS_MS = 2000;
 
 /** Orders a certificate (RFC 8555 §7.4): shows control of each name, sends the request, takes the certificate and checks it. */
 export async function obtainCertificate(plan: OrderPlan, parts: ObtainParts): Promise<AcmeResult<Obtained>> {
@@ -144,11 +146,7 @@ async function showControl(
       const told = await session.post(challenge.url, {}, account);
       if (!told.ok) return told;
     }
-    for (const task of tasks) {
-      const looked = await followAuthorization(account, task, session, solver);
-      if (!looked.ok) return looked;
-    }
-    return succeed(undefined);
+    return await followAuthorizations(account, tasks, session, solver);
   } finally {
     await solver.end();
   }
@@ -174,23 +172,43 @@ function chooseChallenge(
   return succeed({ authorization, name, challenge });
 }
 
+/** Waits until the authority has looked at all names. One that it does not accept loses the order; the others are still asked for, so that all are told at once. */
+async function followAuthorizations(
+  account: OpenAccount,
+  tasks: readonly Task[],
+  session: AcmeSession,
+  { type, hint }: Solver,
+): Promise<AcmeResult<void>> {
+  const refused: string[] = [];
+  for (const task of tasks) {
+    const isLost = refused.length > 0;
+    const looked = await followAuthorization(account, task, session, isLost ? OTHERS_MS : LOOK_MS);
+    if (!looked.ok && !isLost) return looked;
+    if (!looked.ok) break;
+    if (looked.value !== undefined) refused.push(looked.value);
+  }
+  if (refused.length === 0) return succeed(undefined);
+  return failAcme(`the authority did not accept ${type} for ${refused.join(" and for ")}. ${hint}`);
+}
+
+/** The name with what is wrong; undefined when control of it is shown. */
 async function followAuthorization(
   account: OpenAccount,
   { authorization: url, name, challenge }: Task,
   session: AcmeSession,
-  { type, hint }: Solver,
-): Promise<AcmeResult<void>> {
+  ms: number,
+): Promise<AcmeResult<string | undefined>> {
   const answer = await session.poll(url, account, {
     read: (fields) => readAuthorization(fields, session.url),
     isOver: ({ status }) => status !== "pending",
-    ms: LOOK_MS,
+    ms,
     what: `the look at ${name}`,
   });
   if (!answer.ok) return answer;
   const { status, challenges } = answer.value;
   if (status === "valid") return succeed(undefined);
   const problem = challenges.find((each) => each.url === challenge.url)?.problem;
-  return failAcme(`the authority did not accept ${type} for ${name} (${problem ?? status}). ${hint}`);
+  return succeed(`${name} (${problem ?? status})`);
 }
 
 async function followOrder(

@@ -10,6 +10,8 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 /** No pause of `chooseBackOff` is as long. One that is was noted before the clock was set back. */
 export const BEYOND_PAUSES_MS = 15 * DAY_MS;
+/** No suggestion is waited for as long: the same. */
+export const BEYOND_LOOKS_MS = 2 * DAY_MS;
 /** Lives below that are short: half of one is kept for the next certificate. */
 const SHORT_MS = 10 * DAY_MS;
 
@@ -54,9 +56,4 @@ export function chooseBackOff(
   // A server that asks for a year would end renewals.
   const asked = Math.min(retryAfterMs ?? 0, 14 * DAY_MS);
   return asked > usual ? asked + usual * random * 0.1 : usual;
-}
-
-/** A time for people. */
-export function formatTime(time: number): string {
-  return `${new Date(time).toISOString().slice(0, 19).replace("T", " ")} UTC`;
 }

@@ -52,6 +52,7 @@ const MAX_SPARE_NONCES = 4;
 const NONCE = /^[A-Za-z0-9_-]{1,256}$/;
 /** Answers that an order can wait out, one after the other. */
 const MAX_STUMBLES = 3;
+const TOO_MANY_REQUESTS = 429;
 /** Milliseconds between two questions of the same: the least and the most, whatever Retry-After says. */
 const POLL_MS = { least: 250, usual: 5000, most: 60_000 } as const;
 
@@ -143,6 +144,7 @@ export class AcmeSession {
   ): Promise<AcmeResult<T>> {
     const until = this.now + ms;
     let stumbles = 0;
+    let waitedMs = 0;
     // What takes no time is over by then, and Retry-After of the first answer would cost seconds.
     await this.wait(POLL_MS.least);
     for (let asked = 0; ; asked += 1) {
@@ -157,13 +159,18 @@ export class AcmeSession {
       } else {
         stumbles += 1;
         ({ retryAfterMs } = answer.fault);
-        const passes = answer.fault.status === undefined || answer.fault.status >= 500;
-        if (!passes || stumbles > MAX_STUMBLES) return answer;
+        const { status = 500 } = answer.fault;
+        const passes = status >= 500 || status === TOO_MANY_REQUESTS;
+        // Whoever asks to be left alone for longer is not asked before.
+        if (!passes || stumbles > MAX_STUMBLES || (retryAfterMs ?? 0) > POLL_MS.most) return answer;
       }
       const usual = Math.min(POLL_MS.usual, POLL_MS.least * 2 ** asked);
       const pause = Math.min(Math.max(retryAfterMs ?? usual, POLL_MS.least), POLL_MS.most);
-      if (this.now + pause > until) return failAcme(`${what} did not come within ${Math.round(ms / 1000)} s`);
+      // The clock may be set back meanwhile.
+      if (this.now + pause > until || waitedMs > ms)
+        return answer.ok ? failAcme(`${what} did not come within ${Math.round(ms / 1000)} s`) : answer;
       await this.wait(pause);
+      waitedMs += pause;
     }
   }
 
@@ -206,7 +213,8 @@ async function getFields(options: SessionOptions, url: string): Promise<AcmeResu
 /** Takes an answer apart: a problem is a fault, and JSON that is no map, too. */
 function judge(answer: Exchanged, url: string, now: number, wantsJson: boolean): AcmeResult<Answer> {
   if (answer.kind === "failed") return failTransport(url, answer.why);
-  const { status, body } = answer;
+  const { status } = answer;
+  const body = answer.body.toString();
   const pause = readPause(answer.header("retry-after"), now);
   const fields = readFields(body);
   if (status < 200 || status > 299) {

@@ -1,5 +1,6 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { nameError } from "../error-code.ts";
 import type { AcmePlan, ChallengePlan, DnsRecord } from "./acme-plan.ts";
 import { loadCertificates } from "./load-certificates.ts";
 import type { MadePair } from "./make-certificates.ts";
@@ -90,7 +91,7 @@ function solveByFiles(webroot: string): Solver {
           await writeFile(file, keyAuthorization, { mode: 0o644 });
         }
       } catch (error) {
-        return failAcme(`the folder ${JSON.stringify(folder)} of "webroot" cannot be written: ${describe(error)}`);
+        return failAcme(`the folder ${JSON.stringify(folder)} of "webroot" cannot be written: ${nameError(error)}`);
       }
       return succeed(undefined);
     },
@@ -123,8 +124,4 @@ function solveByDns({ add, remove, waitMs }: Extract<ChallengePlan, { type: "dns
 
 function writeRecord({ name, keyAuthorization }: Proof): DnsRecord {
   return { name: `_acme-challenge.${name}`, value: writeDnsValue(keyAuthorization) };
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "unknown error";
 }

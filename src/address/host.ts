@@ -69,6 +69,8 @@ export function toAsciiHost(text: string): HostResult {
   if (bare) return { ok: true, host: hostFromIp(bare) };
   if (!/[^\0-\x7f]/.test(text)) return parseHost(text);
   if (/[^A-Za-z0-9._\u0080-\uffff-]/.test(text)) return refuse("bad_character");
+  // Each character needs one in ASCII at least, and to encode many takes the square of the time.
+  if (text.length > MAX_NAME) return refuse("name_too_long");
   const ascii = domainToASCII(text);
   if (ascii === "") return refuse("bad_label");
   const result = parseHost(ascii);

@@ -48,6 +48,12 @@ export class ApprovalGrants {
     return grant.allow ? { kind: "allowed" } : { kind: "denied", forSeconds: this.secondsLeft(key) ?? 1 };
   }
 
+  /** Whether the answer that holds for a question allows it; undefined without one. Does not use it up. */
+  look(key: string): boolean | undefined {
+    this.#forgetOld();
+    return this.#byKey.get(key)?.allow;
+  }
+
   find(id: string): Grant | undefined {
     this.#forgetOld();
     return this.#byId.get(id);

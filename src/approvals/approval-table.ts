@@ -153,6 +153,13 @@ export class ApprovalTable implements Approvals {
     return this.#enter(this.#open(key, question));
   }
 
+  /** What would be answered without asking anybody; undefined when an operator would be asked. */
+  look(question: Asking): "allowed" | "denied" | undefined {
+    const granted = this.grants.look(keyOf(question));
+    if (granted !== undefined) return granted ? "allowed" : "denied";
+    return this.#options.isListed(question.target) ? "allowed" : undefined;
+  }
+
   /** The open questions, the oldest first. */
   list(): OpenQuestion[] {
     this.#forgetOld();
@@ -323,8 +330,11 @@ const ALLOWED: ApprovalAnswer = { kind: "allowed" };
 const BUSY: ApprovalAnswer = { kind: "busy" };
 const CLOSED: ApprovalAnswer = { kind: "closed" };
 
+/** Who asks for what. */
+type Asking = Pick<ApprovalQuestion, "user" | "client" | "target">;
+
 /** Equal for questions that one answer is for: the same user, or the same client where it has none, host and port. */
-function keyOf({ user, client, target }: ApprovalQuestion): string {
+function keyOf({ user, client, target }: Asking): string {
   return JSON.stringify([user ?? null, user === undefined ? client.text : null, formatTarget(target)]);
 }
 

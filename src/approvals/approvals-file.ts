@@ -1,6 +1,7 @@
-import { mkdir, open, readFile, realpath, rename } from "node:fs/promises";
+import { readFile, realpath } from "node:fs/promises";
 import { readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";
+import { nameError } from "../error-code.ts";
 import type { Endpoint } from "../address/endpoint.ts";
 import { parseIp } from "../address/ip.ts";
 import { readListLine, splitLines } from "../lists/list-lines.ts";
@@ -9,6 +10,7 @@ import { compileRules } from "../proxy/policy/compile-rules.ts";
 import { evaluate } from "../proxy/policy/evaluate.ts";
 import type { Policy, Query } from "../proxy/policy/policy.ts";
 import type { TargetPattern } from "../proxy/policy/target-index.ts";
+import { makePrivateFolder, writeDurably } from "../state/durable-file.ts";
 import { formatListEntry } from "./approval-table.ts";
 
 export interface ApprovalsFileOptions {
@@ -118,7 +120,7 @@ export class ApprovalsFile {
       if (statSync(path).size > MAX_BYTES) return `it has more than ${MAX_BYTES} bytes`;
       text = readFileSync(path, "utf8");
     } catch (error) {
-      return describeError(error);
+      return nameError(error);
     }
     const entries: TargetPattern[] = [];
     for (const [number, line] of splitLines(text)) {
@@ -149,7 +151,7 @@ function takeStamp(path: string): string {
     const { mtimeMs, ctimeMs, size, ino } = statSync(path);
     return `${mtimeMs} ${ctimeMs} ${size} ${ino}`;
   } catch (error) {
-    return describeError(error) === "ENOENT" ? MISSING : `error ${describeError(error)}`;
+    return nameError(error) === "ENOENT" ? MISSING : `error ${nameError(error)}`;
   }
 }
 
@@ -157,30 +159,18 @@ function takeStamp(path: string): string {
 async function append(path: string, lines: string): Promise<string | undefined> {
   try {
     const file = await realpath(path).catch(() => path);
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    await makePrivateFolder(dirname(file));
     const text = await readFile(file, "utf8").catch((error: unknown) => {
-      if (describeError(error) === "ENOENT") return HEADER;
+      if (nameError(error) === "ENOENT") return HEADER;
       throw error;
     });
     const whole = `${text}${text === "" || text.endsWith("\n") ? "" : "\n"}${lines}`;
     if (Buffer.byteLength(whole) > MAX_BYTES) return `${path} would have more than ${MAX_BYTES} bytes`;
-    const next = await open(`${file}.new`, "w", 0o600);
-    try {
-      await next.chmod(0o600);
-      await next.writeFile(whole);
-      await next.sync();
-    } finally {
-      await next.close();
-    }
-    await rename(`${file}.new`, file);
+    await writeDurably(file, whole);
     return undefined;
   } catch (error) {
-    return `${path} cannot be written: ${describeError(error)}`;
+    return `${path} cannot be written: ${nameError(error)}`;
   }
 }
 
 const HEADER = "# Targets that operators have allowed for always, for everybody that a rule asks about.\n";
-
-function describeError(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : String(error);
-}

@@ -1,6 +1,5 @@
-import { postJson } from "../net/http/post-json.ts";
 import { callHook, type HookFault, type HookReport } from "../proxy/hook/call-hook.ts";
-import type { Webhook } from "../proxy/hook/webhook.ts";
+import { postToWebhook, type Webhook } from "../proxy/hook/webhook.ts";
 import type { OpenQuestion } from "./approval-table.ts";
 
 /** Who is told of questions. */
@@ -44,9 +43,7 @@ async function notify(plan: NotifyPlan, question: OpenQuestion): Promise<HookFau
     const called = await callHook(() => plan.call(facts), plan.ms);
     return called.ok ? undefined : called.fault;
   }
-  const { url, headers, ca, timeoutMs } = plan.webhook;
-  const fields = Object.fromEntries(headers.map(([name, value]) => [name, value.reveal()]));
-  const posted = await postJson({ url, body: JSON.stringify(facts), headers: fields, ca, ms: timeoutMs });
+  const posted = await postToWebhook(plan.webhook, facts);
   if (posted.kind === "failed") return { what: "webhook", why: posted.why };
   const isTold = posted.status >= 200 && posted.status < 300;
   return isTold ? undefined : { what: "webhook", why: `answered with ${posted.status}` };

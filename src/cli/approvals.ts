@@ -3,11 +3,11 @@ import { ANSWER_TIMES, type AnswerTime } from "../approvals/approval-table.ts";
 import { formatJson } from "../escape-text.ts";
 import { approvalsAnswer } from "../sidecar/approvals.ts";
 import { formatAnswers, formatQuestions } from "./approvals-table.ts";
-import { askAnswer, describeRefusal } from "./ask-answer.ts";
+import { askAnswer, describeRefusal, isFinalStatus } from "./ask-answer.ts";
 import { pause, readJson, requestSidecar } from "./ask-sidecar.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { findSidecar, type SidecarAccess, sidecarArgs } from "./find-sidecar.ts";
-import { type CliIo, exitCodes } from "./io.ts";
+import { type CliIo, endWith, exitCodes } from "./io.ts";
 
 type Listed = z.infer<typeof approvalsAnswer>;
 
@@ -44,13 +44,13 @@ export const approvals = createCommand({
   async run(input) {
     const { io, has } = input;
     const answer = readAnswer(input);
-    if (typeof answer === "string") return refuse(io, answer, exitCodes.usage);
+    if (typeof answer === "string") return endWith(io, answer, exitCodes.usage);
     const access = await findSidecar(input, "/approvals", answer === undefined ? ["read"] : ["operate"]);
-    if (typeof access === "string") return refuse(io, access, exitCodes.usage);
+    if (typeof access === "string") return endWith(io, access, exitCodes.usage);
     if (answer !== undefined) return giveAnswer(answer, access, has("json"), io);
     if (has("watch")) return watch(access, has("json"), io);
     const listed = await askAnswer(access, access.url, approvalsAnswer);
-    if (!listed.ok) return refuse(io, listed.message, exitCodes.failure);
+    if (!listed.ok) return endWith(io, listed.message, exitCodes.failure);
     if (has("json")) await io.print(`${formatJson(listed.raw, 2)}\n`);
     else await print(listed.value, io);
     return exitCodes.ok;
@@ -97,7 +97,7 @@ async function giveAnswer(
     io.tell(`${allow ? "Allowed" : "Denied"} ${String(result["target"])} ${describeTime(time)} (${waited}).`);
   }
   if (asJson) await io.print(`${formatJson(results, 2)}\n`);
-  return problem === undefined ? exitCodes.ok : refuse(io, problem, exitCodes.failure);
+  return problem === undefined ? exitCodes.ok : endWith(io, problem, exitCodes.failure);
 }
 
 function describeTime(time: AnswerTime): string {
@@ -127,17 +127,12 @@ async function watch(access: SidecarAccess, asJson: boolean, io: CliIo): Promise
       seen = new Set(listed.value.approvals.map(({ id }) => id));
       const text = asJson ? fresh.map((each) => `${formatJson(each)}\n`).join("") : formatQuestions(fresh, false);
       if (fresh.length > 0 && !(await io.print(text))) break;
-    } else if (!isWatching || (listed.status !== undefined && listed.status < 500 && listed.status !== 429)) {
-      code = refuse(io, listed.message, exitCodes.failure);
+    } else if (!isWatching || (listed.status !== undefined && isFinalStatus(listed.status))) {
+      code = endWith(io, listed.message, exitCodes.failure);
       break;
     }
     await pause(LOOK_MS, leaving.signal);
   }
   unsubscribe();
-  return code;
-}
-
-function refuse(io: CliIo, message: string, code: number): number {
-  io.tell(message);
   return code;
 }

@@ -1,6 +1,7 @@
 import type * as z from "zod";
 import { askSidecar, readDetail, readJson } from "./ask-sidecar.ts";
 import type { SidecarAccess } from "./find-sidecar.ts";
+import { exitCodes } from "./io.ts";
 
 /** An answer as it is described, and as it came; or why there is none, in a sentence for people. */
 export type Asked<T> =
@@ -24,6 +25,16 @@ export async function askAnswer<T>(
   const place = read.error.issues[0]?.path.join(".") ?? "";
   const message = `The sidecar answered ${url.pathname} in another form${place === "" ? "" : ` (${place})`}: it may be of another version.`;
   return { ok: false, status, message };
+}
+
+/** Whether asking again is of no use: the token is wrong or may not do this, or the question is wrong. */
+export function isFinalStatus(status: number): boolean {
+  return status < 500 && status !== 429;
+}
+
+/** The exit code for a refusal: what the sidecar cannot read is wrong on the command line. */
+export function findExitCode(status: number | undefined): number {
+  return status === 400 ? exitCodes.usage : exitCodes.failure;
 }
 
 /** Why the sidecar did not do what it was asked for. */

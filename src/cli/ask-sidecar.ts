@@ -1,4 +1,5 @@
 import { setTimeout } from "node:timers/promises";
+import { nameError } from "../error-code.ts";
 import { isRecord } from "../config/plain-data.ts";
 import { escapeText } from "../escape-text.ts";
 import type { SidecarAccess } from "./find-sidecar.ts";
@@ -45,7 +46,15 @@ export async function requestSidecar(
       ...(tls && { tls }),
     });
   } catch (error) {
-    return `Cannot reach the sidecar at ${unix ?? url.origin}: ${describeError(error)}.${adviseOn(error, url)}`;
+    return `Cannot reach the sidecar at ${unix ?? url.origin}: ${nameError(error)}.${adviseOn(error, url)}`;
+  }
+}
+
+/** Puts the flags that were given into the query, under the same names. */
+export function addQuery(url: URL, value: (name: string) => string | undefined, names: readonly string[]): void {
+  for (const name of names) {
+    const given = value(name);
+    if (given !== undefined) url.searchParams.set(name, given);
   }
 }
 
@@ -86,18 +95,15 @@ export async function readJson(answer: Pick<Response, "text">): Promise<Readonly
   }
 }
 
-/** What to do about TLS that failed. */
+/** What to do about a sidecar that does not answer, or about TLS that failed. */
 function adviseOn(error: unknown, { protocol }: URL): string {
+  const code = nameError(error);
+  if (/^(?:ECONNREFUSED|ENOENT|ConnectionRefused|FailedToOpenSocket)$/.test(code)) return " Is the proxy running?";
+  if (code === "EACCES" || code === "EPERM") return " Only the user of the proxy and root may ask there.";
   if (protocol !== "https:") return "";
-  const code = describeError(error);
   if (code === "EPROTO") return " It may speak no TLS: ask with http://.";
   const isUntrusted = /^(?:SELF_SIGNED_CERT|DEPTH_ZERO_SELF|UNABLE_TO_(?:GET_ISSUER|VERIFY))/.test(code);
   return isUntrusted
     ? ' Its certificate is of an authority that is not trusted here. Name its file in NODE_EXTRA_CA_CERTS, or in "sidecar.tls.ca" of a configuration.'
     : "";
-}
-
-function describeError(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return "code" in error && typeof error.code === "string" ? error.code : error.message;
 }

@@ -14,14 +14,15 @@ interface CallOptions<Name extends OperationName> {
 
 /** The answer, or why there is none: `status` is undefined when nobody answered. */
 export type Called<Name extends OperationName> =
-  | { readonly ok: true; readonly answer: Operations[Name]["answer"] }
-  | {
-      readonly ok: false;
-      readonly status: number | undefined;
-      readonly message: string;
-      /** What is wrong with a configuration. */
-      readonly problems: readonly string[];
-    };
+  { readonly ok: true; readonly answer: Operations[Name]["answer"] } | FailedCall;
+
+interface FailedCall {
+  readonly ok: false;
+  readonly status: number | undefined;
+  readonly message: string;
+  /** What is wrong with a configuration. */
+  readonly problems: readonly string[];
+}
 
 /** Asks for an operation of `/openapi.json`. Its types are those of the sidecar of this version. */
 export async function callSidecar<Name extends OperationName>(
@@ -45,4 +46,9 @@ export async function callSidecar<Name extends OperationName>(
   if (response.status === 204) return { ok: true, answer: undefined as Operations[Name]["answer"] };
   if (Object.keys(body).length > 0) return { ok: true, answer: body };
   return { ok: false, status: response.status, message: "it answered with something else.", problems: [] };
+}
+
+/** Why there is no answer. */
+export function describeFailedCall({ status, message }: Pick<FailedCall, "status" | "message">): string {
+  return status === undefined ? message : `The sidecar refused (${status}): ${message}`;
 }

@@ -1,9 +1,11 @@
 import { resolve } from "node:path";
+import { nameError } from "../error-code.ts";
 import { BlockSplitter } from "../protocol/pcapng/block-splitter.ts";
-import { askSidecar, readDetail } from "./ask-sidecar.ts";
+import { describeRefusal, findExitCode } from "./ask-answer.ts";
+import { addQuery, askSidecar } from "./ask-sidecar.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { findSidecar, type SidecarAccess, sidecarArgs } from "./find-sidecar.ts";
-import { type CliIo, exitCodes } from "./io.ts";
+import { type CliIo, endWith, exitCodes } from "./io.ts";
 import { openOutput } from "./open-output.ts";
 
 /** Flags that are parameters of the query, under the same names. */
@@ -37,10 +39,7 @@ export const capture = createCommand({
   async run(input) {
     const { io } = input;
     const wanted = await readArguments(input);
-    if (typeof wanted === "string") {
-      io.tell(wanted);
-      return exitCodes.usage;
-    }
+    if (typeof wanted === "string") return endWith(io, wanted, exitCodes.usage);
     return runCapture(wanted, io);
   },
 });
@@ -61,30 +60,21 @@ async function readArguments({ value, has, io }: CommandInput): Promise<WantedCa
   const access = await findSidecar({ value, io }, "/capture", ["capture"]);
   if (typeof access === "string") return access;
   const { url } = access;
-  for (const name of PARAMETERS) {
-    const given = value(name);
-    if (given !== undefined) url.searchParams.set(name, given);
-  }
+  addQuery(url, value, PARAMETERS);
   return { ...access, output: output === "-" ? undefined : resolve(io.folder, output), force: has("force") };
 }
 
 async function runCapture(wanted: WantedCapture, io: CliIo): Promise<number> {
   const leaving = new AbortController();
   const asked = await askSidecar(wanted, wanted.url, "GET", leaving.signal);
-  if (typeof asked === "string") {
-    io.tell(asked);
-    return exitCodes.failure;
-  }
+  if (typeof asked === "string") return endWith(io, asked, exitCodes.failure);
   const id = asked.headers.get("Capture-Id");
-  if (asked.status !== 200 || asked.body === null || id === null) {
-    io.tell(`The sidecar refused (${asked.status}): ${await readDetail(asked)}`);
-    return exitCodes.failure;
-  }
+  if (asked.status !== 200 || asked.body === null || id === null)
+    return endWith(io, await describeRefusal(asked), findExitCode(asked.status));
   const sink = await openSink(wanted.output, wanted.force, io);
   if (typeof sink === "string") {
     leaving.abort();
-    io.tell(sink);
-    return exitCodes.failure;
+    return endWith(io, sink, exitCodes.failure);
   }
   const unsubscribe = endAtSignal(wanted, id, leaving, io);
   io.tell("Capturing until SIGINT.");
@@ -94,8 +84,7 @@ async function runCapture(wanted: WantedCapture, io: CliIo): Promise<number> {
   const { packets, dropped, problem } = ended;
   io.tell(`${packets} packets${dropped > 0 ? `, and ${dropped} dropped because this reader was too slow` : ""}.`);
   if (problem === undefined) return exitCodes.ok;
-  io.tell(problem);
-  return exitCodes.failure;
+  return endWith(io, problem, exitCodes.failure);
 }
 
 /** The first signal ends the capture in order, the second one drops the connection. */
@@ -162,13 +151,8 @@ async function openSink(path: string | undefined, force: boolean, io: CliIo): Pr
     write: (bytes) =>
       file.appendFile(bytes).then(
         () => undefined,
-        (error: unknown) => `Cannot write ${path}: ${describeError(error)}.`,
+        (error: unknown) => `Cannot write ${path}: ${nameError(error)}.`,
       ),
     close: () => file.close(),
   };
-}
-
-function describeError(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return "code" in error && typeof error.code === "string" ? error.code : error.message;
 }

@@ -1,4 +1,4 @@
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join, relative, resolve } from "node:path";
 
@@ -6,8 +6,9 @@ import { describeHostError, toAsciiHost } from "../address/host.ts";
 import { describeReadError, type FileText, readTextFile } from "../config/read-file.ts";
 import { quoteSubject } from "../config/problem.ts";
 import { escapeLines, formatJson } from "../escape-text.ts";
+import { writeDurably } from "../state/durable-file.ts";
 import { createCommand } from "./command.ts";
-import { type CliIo, exitCodes } from "./io.ts";
+import { type CliIo, endWith, exitCodes } from "./io.ts";
 import type { CertificateName, LocalAuthority } from "./local-authority.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -49,16 +50,11 @@ export const cert = createCommand({
   async run({ value, values, has, io }) {
     const names = readNames(values("name"));
     const days = readDays(value("days") ?? DEFAULT_DAYS);
-    if (typeof names === "string" || typeof days === "string") {
-      io.tell(typeof names === "string" ? names : String(days));
-      return exitCodes.usage;
-    }
+    if (typeof names === "string" || typeof days === "string")
+      return endWith(io, typeof names === "string" ? names : String(days), exitCodes.usage);
     const folder = resolve(io.folder, value("folder") ?? ".");
     const made = await makeCertificate(folder, names, days, Date.now());
-    if (typeof made === "string") {
-      io.tell(made);
-      return exitCodes.failure;
-    }
+    if (typeof made === "string") return endWith(io, made, exitCodes.failure);
     if (has("json")) {
       const [chain, key, authority] = ["fullchain.pem", "privkey.pem", "ca.pem"].map((file) => join(folder, file));
       const { expiresAt, authorityIsNew } = made;
@@ -120,9 +116,9 @@ async function makeCertificate(folder: string, names: Names, days: number, now: 
     const expiresAt = Math.min(now + days * DAY_MS, opened.expiresAt);
     const pair = await opened.issue(names, { from: now - LEEWAY_MS, to: expiresAt });
     // A running proxy follows these files: replace each at once, the key first.
-    await replaceFile(join(folder, "privkey.pem"), pair.key, 0o600);
+    await writeDurably(join(folder, "privkey.pem"), pair.key);
     // With the authority in it, no handshake looks for the issuer in files of the system.
-    await replaceFile(chain, pair.cert + opened.cert, 0o644);
+    await writeDurably(chain, pair.cert + opened.cert, 0o644);
     return { expiresAt, authorityIsNew: isNew };
   } catch (error) {
     if (!(error instanceof Error && "syscall" in error)) throw error;
@@ -170,16 +166,6 @@ async function loadLocalAuthority() {
 /** Says why a file cannot be read; undefined when it was read, or when there is none. */
 function explainUnread(path: string, read: FileText): string | undefined {
   return read.ok || read.missing === true ? undefined : `Cannot read ${path}: ${read.reason}.`;
-}
-
-async function replaceFile(path: string, text: string, mode: number): Promise<void> {
-  const fresh = `${path}.${process.pid}.new`;
-  try {
-    await writeFile(fresh, text, { flag: "wx", mode });
-    await rename(fresh, path);
-  } finally {
-    await rm(fresh, { force: true });
-  }
 }
 
 async function tellMade(io: CliIo, folder: string, names: Names, { expiresAt, authorityIsNew }: Made): Promise<void> {

@@ -1,6 +1,9 @@
 import { type FileHandle, open, realpath, rename, rm, stat } from "node:fs/promises";
+import { dirname } from "node:path";
 
+import { readErrorCode } from "../error-code.ts";
 import { readTextFile } from "../config/read-file.ts";
+import { syncFolder } from "../state/durable-file.ts";
 import { describeWriteError } from "./open-output.ts";
 
 /** Milliseconds to wait for another program that changes the file. */
@@ -35,6 +38,7 @@ export async function putUserLine(path: string, user: string, line: string): Pro
       await lock.sync();
       await rename(fresh, file);
       isInPlace = true;
+      await syncFolder(dirname(file));
       return { ok: true, replaced: changed.replaced };
     } finally {
       await lock.close();
@@ -42,7 +46,7 @@ export async function putUserLine(path: string, user: string, line: string): Pro
       if (!isInPlace) await rm(fresh, { force: true });
     }
   } catch (error) {
-    if (!(error instanceof Error && "code" in error)) throw error;
+    if (readErrorCode(error) === undefined) throw error;
     return refuse(`Cannot write ${path}: ${describeWriteError(error)}.`);
   }
 }
@@ -54,7 +58,7 @@ async function takeLock(path: string): Promise<FileHandle | undefined> {
     try {
       return await open(path, "wx", 0o600);
     } catch (error) {
-      if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+      if (readErrorCode(error) !== "EEXIST") throw error;
       if (performance.now() > deadline) return undefined;
       await Bun.sleep(LOCK_POLL_MS);
     }

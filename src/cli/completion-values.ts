@@ -1,7 +1,7 @@
 import { dirname, resolve } from "node:path";
 
 import { findConfigFile } from "../config/find-config-file.ts";
-import { listVariables } from "../config/materials.ts";
+import { listVariables } from "../config/gather-materials.ts";
 import { applyOverrides } from "../config/overrides.ts";
 import { readList, readRecord } from "../config/plain-data.ts";
 import { readConfigFile } from "../config/read-config-file.ts";
@@ -14,7 +14,7 @@ import { callSidecar } from "./call-sidecar.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { type ValueKind, VALUE_KINDS } from "./completion-kinds.ts";
 import { findSidecar, sidecarFlag } from "./find-sidecar.ts";
-import { configArgs } from "./config-args.ts";
+import { configArgs, describeSearch } from "./config-args.ts";
 import { exitCodes } from "./io.ts";
 
 /** Milliseconds for an answer: a person waits at the prompt. */
@@ -75,13 +75,12 @@ function isShown(value: unknown): value is string {
 }
 
 /** What the configuration names, which may be invalid in other parts. */
-async function readConfigured(kind: ValueKind, { io, value }: CommandInput, add: Add): Promise<void> {
+async function readConfigured(kind: ValueKind, input: CommandInput, add: Add): Promise<void> {
+  const { io } = input;
   if (kind === "event") for (const type of EVENT_TYPES) add(type);
   if (kind === "word") for (const word of listFailureDetails()) add(word);
   if (kind !== "user" && kind !== "rule" && kind !== "route" && kind !== "upstream" && kind !== "listener") return;
-  const file = value("config");
-  const options = { folder: io.folder, variables: io.variables, ...(file !== undefined && { file }) };
-  const located = await findConfigFile(options);
+  const located = await findConfigFile(describeSearch(input));
   const path = located.ok ? located.value.file : undefined;
   const read = path === undefined ? undefined : await readConfigFile(path);
   const written = read?.ok === true ? read.value.value : {};

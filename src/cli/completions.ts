@@ -2,7 +2,7 @@ import { type Command, type CommandGroup, createCommand } from "./command.ts";
 import { writeBashCompletions } from "./completions-bash.ts";
 import { writeFishCompletions } from "./completions-fish.ts";
 import { writeZshCompletions } from "./completions-zsh.ts";
-import { exitCodes } from "./io.ts";
+import { endWith, exitCodes } from "./io.ts";
 import { quoteValue } from "../config/problem.ts";
 
 const writers = { bash: writeBashCompletions, zsh: writeZshCompletions, fish: writeFishCompletions };
@@ -28,10 +28,12 @@ export function createCompletions(listGroups: () => readonly CommandGroup[]): Co
     async run({ value, io }) {
       const shell = value("shell") ?? "";
       const write = Object.entries(writers).find(([name]) => name === shell)?.[1];
-      if (write === undefined) {
-        io.tell(`There are no completions for ${quoteValue(shell)}. Write one of ${shells.join(", ")}.`);
-        return exitCodes.usage;
-      }
+      if (write === undefined)
+        return endWith(
+          io,
+          `There are no completions for ${quoteValue(shell)}. Write one of ${shells.join(", ")}.`,
+          exitCodes.usage,
+        );
       const commands = listGroups().flatMap((group) => Object.values(group.commands));
       await io.print(write(commands.filter(({ hidden }) => !hidden)));
       return exitCodes.ok;

@@ -1,11 +1,13 @@
 import type { ArgsDef } from "citty";
 
+import type { FindOptions } from "../config/find-config-file.ts";
 import { type LoadOptions, type LoadResult, loadConfig } from "../config/load.ts";
 import type { Flags } from "../config/overrides.ts";
 import { formatProblem } from "../config/problem.ts";
 import type { CommandInput, Hints } from "./command.ts";
 import type { CliIo } from "./io.ts";
 import { showProblems } from "./problem-lines.ts";
+import { readServiceVariables } from "./service-environment.ts";
 import { showProgress } from "./progress.ts";
 
 /** The flags of every command that reads a configuration. */
@@ -14,7 +16,7 @@ export const configArgs = {
     type: "string",
     valueHint: "FILE",
     description:
-      "Configuration file. Default: proxy.config.ts, .js, .json, .yaml or .toml in the working folder, if there is one.",
+      "Configuration file. Default: proxy.config.ts, .js, .json, .yaml or .toml in the working folder, or else in /etc/penstock.",
   },
   listen: {
     type: "string",
@@ -63,12 +65,24 @@ export const configHints: Hints = {
   ),
 };
 
-/** What the flags say about where the configuration is, and what overrides it. */
-function readSources({ value, values, has, io }: CommandInput): Omit<LoadOptions, "terminal"> {
+/** Where every command but `serve` looks for the configuration: where the flag or the variable says, in the working folder, in that of the service. */
+export function describeSearch({ value, io }: Pick<CommandInput, "value" | "io">): FindOptions {
   const file = value("config");
+  const { configFolder } = io.machine;
+  return {
+    folder: io.folder,
+    variables: io.variables,
+    serviceVariables: (found) => readServiceVariables(found, io.machine),
+    ...(configFolder !== undefined && { systemFolder: configFolder }),
+    ...(file !== undefined && { file }),
+  };
+}
+
+/** What the flags override. */
+function readFlags({ value, values, has }: CommandInput): Flags {
   const upstream = value("upstream");
   const sidecar = value("sidecar");
-  const flags: Flags = {
+  return {
     listen: values("listen"),
     user: values("user"),
     ...(upstream !== undefined && { upstream }),
@@ -76,24 +90,28 @@ function readSources({ value, values, has, io }: CommandInput): Omit<LoadOptions
     ...(has("verbose") && { verbose: true }),
     ...(has("quiet") && { quiet: true }),
   };
-  return { folder: io.folder, flags, variables: io.variables, ...(file !== undefined && { file }) };
 }
 
 /** Loads the configuration that the flags select, and prints its warnings. */
 export async function loadFromFlags(
   input: CommandInput,
-  reading: Pick<LoadOptions, "modules" | "inUse" | "ownName" | "turn" | "findList" | "strictLists"> & {
+  reading: Pick<LoadOptions, "modules" | "inUse" | "ownName" | "turn" | "findList" | "strictLists" | "judgeFiles"> & {
     readonly terminal?: boolean;
     /** Flags that the command sets by itself. */
     readonly flags?: Flags;
     /** Where warnings go, instead of to the person. */
     readonly warn?: (warning: string) => void;
+    /** Look into the working folder only, and take the defaults where it has no configuration. */
+    readonly ownFolder?: true;
   } = {},
 ): Promise<LoadResult> {
-  const { warn = (warning) => input.io.tell(`Warning: ${warning}`), flags, ...options } = reading;
-  const sources = readSources(input);
+  const { warn = (warning) => input.io.tell(`Warning: ${warning}`), flags: set, ownFolder, ...options } = reading;
+  const { systemFolder: _, serviceVariables: __, ...own } = describeSearch(input);
+  // What a proxy is started with is all that it has.
+  const search = ownFolder === true ? own : describeSearch(input);
+  const flags = { ...readFlags(input), ...set };
   const load = (turn: Pick<LoadOptions, "turn">): Promise<LoadResult> =>
-    loadConfig({ ...sources, flags: { ...sources.flags, ...flags }, terminal: input.io.terminal, ...turn, ...options });
+    loadConfig({ ...search, flags, terminal: input.io.terminal, ...turn, ...options });
   const loaded = await (input.io.showStatus === undefined
     ? load({})
     : // In turns, so that the terminal has its turn, too.
@@ -102,9 +120,11 @@ export async function loadFromFlags(
         () => "Reading the configuration",
         () => load({ turn: () => Bun.sleep(0) }),
       ));
-  input.io.note?.(
-    loaded.file === undefined ? "No configuration file: the defaults hold." : `Configuration from ${loaded.file}.`,
-  );
+  if (loaded.isSystem) input.io.tell(`Configuration from ${loaded.file}: there is none in ${input.io.folder}.`);
+  else
+    input.io.note?.(
+      loaded.file === undefined ? "No configuration file: the defaults hold." : `Configuration from ${loaded.file}.`,
+    );
   for (const warning of loaded.warnings) warn(formatProblem(warning));
   return loaded;
 }

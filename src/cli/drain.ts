@@ -1,8 +1,9 @@
 import { formatJson } from "../escape-text.ts";
-import { callSidecar } from "./call-sidecar.ts";
+import { findExitCode } from "./ask-answer.ts";
+import { callSidecar, describeFailedCall } from "./call-sidecar.ts";
 import { createCommand } from "./command.ts";
 import { findSidecar, sidecarArgs } from "./find-sidecar.ts";
-import { exitCodes } from "./io.ts";
+import { endWith, exitCodes } from "./io.ts";
 
 /** `penstock drain`: has a running proxy drain, or takes that back. */
 export const drain = createCommand({
@@ -27,20 +28,12 @@ export const drain = createCommand({
       has("cancel") && duration !== undefined
         ? "Found --for and --cancel. Leave one of them out."
         : await findSidecar(input, "/drain", ["operate"]);
-    if (typeof access === "string") {
-      io.tell(access);
-      return exitCodes.usage;
-    }
+    if (typeof access === "string") return endWith(io, access, exitCodes.usage);
     const query = duration === undefined ? {} : { for: duration };
     const called = has("cancel")
       ? await callSidecar(access, "DELETE /drain")
       : await callSidecar(access, "POST /drain", { query });
-    if (!called.ok) {
-      io.tell(
-        called.status === undefined ? called.message : `The sidecar refused (${called.status}): ${called.message}`,
-      );
-      return exitCodes.failure;
-    }
+    if (!called.ok) return endWith(io, describeFailedCall(called), findExitCode(called.status));
     if (called.answer === undefined) io.tell("The proxy accepts connections again.");
     else await io.print(`${formatJson(called.answer)}\n`);
     return exitCodes.ok;

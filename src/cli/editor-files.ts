@@ -1,6 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 
+import { readErrorCode } from "../error-code.ts";
 import { describeJsonSchema } from "../config/json-schema.ts";
 import { describeReadError } from "../config/read-file.ts";
 import { writeAmbientTypes } from "../config/type-declarations.ts";
@@ -35,7 +36,7 @@ async function isOurs(path: string): Promise<boolean> {
     const text = await readFile(path, "utf8");
     return text === "" || text.startsWith("// The types of Penstock's") || text.includes('"Penstock configuration"');
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return true;
+    if (readErrorCode(error) === "ENOENT") return true;
     throw error;
   }
 }

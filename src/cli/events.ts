@@ -1,10 +1,11 @@
 import { isRecord } from "../config/plain-data.ts";
 import { ServerSentEvents } from "../protocol/server-sent-events.ts";
-import { pause, readDetail, requestSidecar } from "./ask-sidecar.ts";
+import { describeRefusal, findExitCode, isFinalStatus } from "./ask-answer.ts";
+import { addQuery, pause, requestSidecar } from "./ask-sidecar.ts";
 import { createCommand } from "./command.ts";
 import { findSidecar, type SidecarAccess, sidecarArgs } from "./find-sidecar.ts";
 import { formatEventLine } from "./event-line.ts";
-import { type CliIo, exitCodes } from "./io.ts";
+import { type CliIo, endWith, exitCodes } from "./io.ts";
 
 /** Flags that are parameters of the query, under the same names. */
 const PARAMETERS = ["type", "user", "target", "word"] as const;
@@ -39,14 +40,8 @@ export const events = createCommand({
   follows: true,
   async run({ io, value, has }) {
     const access = await findSidecar({ value, io }, "/events");
-    if (typeof access === "string") {
-      io.tell(access);
-      return exitCodes.usage;
-    }
-    for (const name of PARAMETERS) {
-      const given = value(name);
-      if (given !== undefined) access.url.searchParams.set(name, given);
-    }
+    if (typeof access === "string") return endWith(io, access, exitCodes.usage);
+    addQuery(access.url, value, PARAMETERS);
     const leaving = new AbortController();
     const unsubscribe = io.onStopSignal(() => leaving.abort());
     const code = await follow(access, has("json"), leaving.signal, io);
@@ -70,20 +65,13 @@ async function follow(access: SidecarAccess, asJson: boolean, leaving: AbortSign
       if (leaving.aborted || !printed.isRead) return exitCodes.ok;
       last = printed.last;
       io.tell("The connection to the sidecar is over. Trying again until SIGINT.");
-    } else if (!isWatching || (typeof answer !== "string" && isFinal(answer.status))) {
-      io.tell(
-        typeof answer === "string" ? answer : `The sidecar refused (${answer.status}): ${await readDetail(answer)}`,
-      );
-      return exitCodes.failure;
-    }
+    } else if (!isWatching || (typeof answer !== "string" && isFinalStatus(answer.status)))
+      return typeof answer === "string"
+        ? endWith(io, answer, exitCodes.failure)
+        : endWith(io, await describeRefusal(answer), findExitCode(answer.status));
     await pause(RETRY_MS, leaving);
     if (leaving.aborted) return exitCodes.ok;
   }
-}
-
-/** Whether asking again is of no use: the token is wrong, or the query. */
-function isFinal(status: number): boolean {
-  return status >= 400 && status < 500 && status !== 429;
 }
 
 interface Printing {

@@ -1,20 +1,17 @@
-import { parseIp } from "../address/ip.ts";
 import type { CompiledConfig } from "../config/compile.ts";
 import { TOKEN_VARIABLE } from "../config/overrides.ts";
 import { isRecord, readList } from "../config/plain-data.ts";
-import { quoteSubject } from "../config/problem.ts";
-import { parseTime } from "../config/when-schema.ts";
 import { formatJson } from "../escape-text.ts";
 import { createSystemResolver } from "../net/dns/system-resolver.ts";
 import { askSidecar, readDetail, readJson } from "./ask-sidecar.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { configArgs, loadFromFlags, tellProblems } from "./config-args.ts";
-import { type AskedPool, type AskPool, type PoolQuestion, readAskedPool } from "./explain-pool.ts";
-import type { AskUse } from "./explain-limits.ts";
-import { explainBoth } from "./explain-target.ts";
+import { type AskedPool, type AskPool, type PoolQuestion, readAskedPool } from "../explain/explain-pool.ts";
+import type { AskUse } from "../explain/explain-limits.ts";
+import { explainBoth } from "../explain/explain-target.ts";
 import { findRunningSidecar, sidecarFlag, withoutSidecar } from "./find-sidecar.ts";
 import { exitCodes } from "./io.ts";
-import { readTarget } from "./read-target.ts";
+import { readQuestion } from "../explain/read-question.ts";
 
 /** `penstock explain TARGET`: what the proxy would do with a connection, and why. */
 export const explain = createCommand({
@@ -70,13 +67,21 @@ export const explain = createCommand({
   },
   async run(input) {
     const { value, io } = input;
-    const target = readTarget(value("target") ?? "");
-    const client = parseIp(value("from") ?? "127.0.0.1");
-    if (typeof target === "string") io.tell(target);
-    if (!client) io.tell(`${quoteSubject(value("from"))} is not an IP address. Write one such as 192.0.2.1.`);
-    const at = readAt(value("at"));
-    if (typeof at === "string") io.tell(at);
-    if (typeof target === "string" || !client || typeof at === "string") return exitCodes.usage;
+    if (input.has("user") && input.has("as")) {
+      io.tell("Found --user and --as, which mean the same. Leave one of them out.");
+      return exitCodes.usage;
+    }
+    const question = readQuestion({
+      target: value("target") ?? "",
+      user: value("user") ?? value("as"),
+      from: value("from"),
+      at: value("at"),
+      all: input.has("all"),
+    });
+    if (!("target" in question)) {
+      for (const fault of question) io.tell(fault);
+      return exitCodes.usage;
+    }
     // Who asks is no user of the configuration.
     const loaded = await loadWithUpstream({ ...withoutSidecar(input), values: () => [] });
     if (!loaded.ok) {
@@ -84,8 +89,6 @@ export const explain = createCommand({
       return exitCodes.configuration;
     }
     const { compiled } = loaded.value;
-    const asked = { client, user: value("user") ?? value("as"), target, allRules: input.has("all") };
-    const question = { ...asked, ...(at !== undefined && { at }) };
     const askPool: AskPool = (pool, whom) => askRunning(compiled, input, pool, whom);
     const askUse: AskUse = (by, key) => askRunningForUse(compiled, input, by, key);
     const resolver = createSystemResolver();
@@ -102,13 +105,6 @@ function loadWithUpstream(input: CommandInput): ReturnType<typeof loadFromFlags>
   if (upstream === undefined || upstream.includes("://") || upstream === "environment") return loadFromFlags(input);
   const others: CommandInput = { ...input, value: (name) => (name === "upstream" ? undefined : value(name)) };
   return loadFromFlags(others, { flags: { way: upstream } });
-}
-
-/** The time of `--at`, undefined for now; or what is wrong with it. */
-function readAt(written: string | undefined): number | string | undefined {
-  if (written === undefined) return undefined;
-  const read = parseTime(written);
-  return read.ok ? read.value : `${quoteSubject(written)} ${read.reason}.`;
 }
 
 /** Milliseconds for an answer of the running proxy. */

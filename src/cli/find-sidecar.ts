@@ -10,7 +10,8 @@ import type { SidecarTrust } from "../config/sidecar-tls.ts";
 import { formatListener } from "../gate/listeners.ts";
 import { createFetchTls } from "../net/http/fetch-tls.ts";
 import type { CommandInput } from "./command.ts";
-import { configArgs } from "./config-args.ts";
+import type { CliIo } from "./io.ts";
+import { configArgs, describeSearch } from "./config-args.ts";
 
 const DEFAULT_SIDECAR: SidecarPlan["at"] = { kind: "tcp", host: "127.0.0.1", port: 9080 };
 
@@ -34,7 +35,8 @@ export const sidecarArgs = {
   },
   config: {
     ...configArgs.config,
-    description: "Configuration file that says where the sidecar is. Default: as the proxy finds it.",
+    description:
+      "Configuration file that says where the sidecar is. Default: that of the working folder, or else of /etc/penstock.",
   },
 } satisfies ArgsDef;
 
@@ -75,16 +77,26 @@ export async function findSidecar(
   const isOurs = isOnThisMachine(place) || (value("sidecar") === undefined && place.tls !== undefined);
   io.note?.(`Asking the sidecar at ${place.unix ?? place.url.origin}.`);
   const token = given ?? (isOurs ? pickToken((await place.located()).tokens, needs) : "");
-  if (token === "") return place.at === undefined ? describeUnset(await place.located(), io.folder) : MISSING_TOKEN;
+  if (token === "")
+    return place.at === undefined
+      ? describeUnset(await place.located(), io)
+      : describeMissing(isOurs && (await place.located()));
   return { url: place.url, unix: place.unix, ...(place.tls && { tls: place.tls }), token };
 }
 
-const MISSING_TOKEN = `Missing the token of the sidecar. Set ${TOKEN_VARIABLE}.`;
+function describeMissing(located: LocatedSidecar | false): string {
+  const [why] = located === false ? [] : located.missing;
+  return `Missing the token of the sidecar.${why === undefined ? "" : ` ${why}`} Set ${TOKEN_VARIABLE}.`;
+}
 
 /** Nothing names a sidecar, and there is no token for the default one. */
-function describeUnset({ file }: LocatedSidecar, folder: string): string {
-  const fact = file === undefined ? `There is no configuration file in ${folder}` : `"sidecar" is not set in ${file}`;
-  return `${fact}, so that no sidecar is known. Name the configuration with --config, or the sidecar with --sidecar and its token in ${TOKEN_VARIABLE}.`;
+function describeUnset({ file, unseen }: LocatedSidecar, { folder, machine }: CliIo): string {
+  if (unseen !== undefined)
+    return `There is no configuration file in ${folder}. ${unseen} Run this as root, or name the configuration with --config.`;
+  const none = [folder, ...(machine.configFolder === undefined ? [] : [machine.configFolder])].join(" and none in ");
+  if (file !== undefined)
+    return `"sidecar" is not set in ${file}, so that the running proxy cannot be asked. Set it, such as { "port": 9080, "token": { "file": "sidecar.token" } }, and reload; or name another sidecar with --sidecar, and its token in ${TOKEN_VARIABLE}.`;
+  return `There is no configuration file in ${none}, so that no sidecar is known. Name the configuration with --config, or the sidecar with --sidecar and its token in ${TOKEN_VARIABLE}.`;
 }
 
 /** Where the sidecar is for a request that needs no token. `isNamed`: by a flag, the environment or the configuration. */
@@ -115,21 +127,20 @@ interface Place extends SidecarPlace {
 
 /** Where the sidecar is, or what is wrong with its address. */
 async function locate({ value, io }: Asking, path: string): Promise<Place | string> {
-  const file = value("config");
   let found: Promise<LocatedSidecar> | undefined;
-  const located = (): Promise<LocatedSidecar> =>
-    (found ??= locateSidecar({
-      folder: io.folder,
-      flags: {},
-      variables: io.variables,
-      ...(file !== undefined && { file }),
-    }));
+  const located = (): Promise<LocatedSidecar> => (found ??= readLocated({ value, io }));
   const given = value("sidecar");
   const at = given === undefined ? (await located()).at : readAddress(given, io.folder);
   if (typeof at === "string") return at;
   const trust = at instanceof URL || at?.kind === "tcp" ? (await located()).trust : undefined;
   const place = reach(at ?? DEFAULT_SIDECAR, path, trust);
   return place === undefined ? `${UNKNOWN_PORT} Name it with --sidecar HOST:PORT.` : { ...place, at, located };
+}
+
+async function readLocated(input: Asking): Promise<LocatedSidecar> {
+  const located = await locateSidecar({ ...describeSearch(input), flags: {} });
+  if (located.file !== undefined) input.io.note?.(`Configuration from ${located.file}.`);
+  return located;
 }
 
 /**

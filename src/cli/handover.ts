@@ -3,7 +3,7 @@ import { formatJson } from "../escape-text.ts";
 import { callSidecar } from "./call-sidecar.ts";
 import { createCommand } from "./command.ts";
 import { findSidecar, sidecarArgs } from "./find-sidecar.ts";
-import { exitCodes } from "./io.ts";
+import { endWith, exitCodes } from "./io.ts";
 
 /** `penstock handover`: has a running proxy start a new process and hand over to it. */
 export const handover = createCommand({
@@ -24,10 +24,7 @@ export const handover = createCommand({
   },
   async run({ value, has, io }) {
     const access = await findSidecar({ value, io }, "/handover", ["operate"]);
-    if (typeof access === "string") {
-      io.tell(access);
-      return exitCodes.usage;
-    }
+    if (typeof access === "string") return endWith(io, access, exitCodes.usage);
     const executable = value("executable");
     const query = executable === undefined ? {} : { executable: resolve(io.folder, executable) };
     const called = await callSidecar(access, "POST /handover", { query });

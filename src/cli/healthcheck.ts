@@ -1,8 +1,9 @@
+import { nameError } from "../error-code.ts";
 import { formatProblem } from "../config/problem.ts";
 import { createCommand } from "./command.ts";
 import { configArgs } from "./config-args.ts";
 import { findSidecarPlace, sidecarFlag, type SidecarPlace } from "./find-sidecar.ts";
-import { exitCodes } from "./io.ts";
+import { endWith, exitCodes } from "./io.ts";
 
 /** Milliseconds for the answer: the proxy may ask its upstream first. */
 const DEADLINE_MS = 5000;
@@ -21,15 +22,14 @@ export const healthcheck = createCommand({
   async run(input) {
     const { io } = input;
     const place = await findSidecarPlace(input, "/readyz");
-    if (typeof place === "string") {
-      io.tell(place);
-      return exitCodes.usage;
-    }
+    if (typeof place === "string") return endWith(io, place, exitCodes.usage);
     const { problems, isNamed } = place;
-    if (!isNamed && problems.length === 0) {
-      io.tell('There is no sidecar to ask. Set "sidecar", or name its address with --sidecar.');
-      return exitCodes.usage;
-    }
+    if (!isNamed && problems.length === 0)
+      return endWith(
+        io,
+        'There is no sidecar to ask. Set "sidecar", or name its address with --sidecar.',
+        exitCodes.usage,
+      );
     const answer = await askReadiness(place);
     if (typeof answer === "string") {
       for (const problem of problems) io.tell(formatProblem(problem));
@@ -52,8 +52,6 @@ async function askReadiness({ url, unix, tls }: SidecarPlace): Promise<Response 
       ...(tls && { tls }),
     });
   } catch (error) {
-    const reason =
-      error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : String(error);
-    return `Cannot reach the sidecar at ${unix ?? url.origin}: ${reason}.`;
+    return `Cannot reach the sidecar at ${unix ?? url.origin}: ${nameError(error)}.`;
   }
 }

@@ -10,7 +10,7 @@ import { formatJson } from "../escape-text.ts";
 import { createCommand } from "./command.ts";
 import { editorFileNames, writeBeside } from "./editor-files.ts";
 import { exampleConfigs } from "./example-configs.ts";
-import { exitCodes } from "./io.ts";
+import { endWith, exitCodes } from "./io.ts";
 
 /** `penstock init`: a commented file to begin with, and beside it what makes editors know the settings. */
 export const init = createCommand({
@@ -33,16 +33,14 @@ export const init = createCommand({
     const example = Object.entries(exampleConfigs).find(([name]) => name === format)?.[1];
     if (example === undefined) {
       const known = Object.keys(exampleConfigs);
-      io.tell(
+      return endWith(
+        io,
         `--format is ${quoteValue(format)}. Write one of ${known.map((name) => `"${name}"`).join(", ")}.${suggest(format, known)}`,
+        exitCodes.usage,
       );
-      return exitCodes.usage;
     }
     const { file, text, needs } = example;
-    const fail = (reason: string): number => {
-      io.tell(`Cannot write ${file}: ${reason}`);
-      return exitCodes.failure;
-    };
+    const fail = (reason: string): number => endWith(io, `Cannot write ${file}: ${reason}`, exitCodes.failure);
     const present = configFileNames.find((name) => existsSync(resolve(io.folder, name)));
     if (present !== undefined) return fail(`${present} is there already. Remove it first, or edit it.`);
     try {
@@ -52,18 +50,16 @@ export const init = createCommand({
       return fail(`${describeReadError(error)}.`);
     }
     const fault = await writeBeside(io.folder, needs);
-    if (fault !== undefined) {
-      io.tell(`Wrote ${file}. ${fault}`);
-      return exitCodes.failure;
-    }
+    if (fault !== undefined) return endWith(io, `Wrote ${file}. ${fault}`, exitCodes.failure);
     if (has("json")) {
       const files = [file, editorFileNames[needs]].map((name) => resolve(io.folder, name));
       await io.print(`${formatJson({ files }, 2)}\n`);
       return exitCodes.ok;
     }
-    io.tell(
+    return endWith(
+      io,
       `Wrote ${file}, and ${editorFileNames[needs]} for editors. Edit it, then run "penstock check" and "penstock".`,
+      exitCodes.ok,
     );
-    return exitCodes.ok;
   },
 });

@@ -3,17 +3,30 @@ import type { StartSuccessor } from "../handover/handover.ts";
 import type { LogSink } from "../proxy/record/access-log.ts";
 import type { Screen, ScreenListeners } from "./process-screen.ts";
 
+/** The machine that a command finds itself on. */
+export interface Machine {
+  /** Where the configuration of an installed service is; undefined where there are no services of this kind. */
+  readonly configFolder: string | undefined;
+  /** The folder that is the root of the system: accounts and units are below it. */
+  readonly root: string;
+  /** Whether this process may read everything. */
+  readonly isRoot: boolean;
+}
+
 /** The environment of a command. Commands return an exit code and never end the process. */
 export interface CliIo {
   /** The working folder, absolute. */
   readonly folder: string;
   readonly variables: Readonly<Record<string, string | undefined>>;
+  readonly machine: Machine;
   /** Whether standard output is a terminal. */
   readonly terminal: boolean;
   /** Columns of the terminal that standard output is. */
   readonly columns?: number | undefined;
   /** Writes a result to standard output, as it is. False once nobody reads it any more. */
   readonly print: (text: string | Uint8Array) => Promise<boolean>;
+  /** Why a result could not be written, though its reader is there: the errno word, such as `ENOSPC`. */
+  readonly printFault?: () => string | undefined;
   /** Tells a person something: one line on standard error. Characters that must not reach a terminal are escaped. */
   readonly tell: (line: string) => void;
   /**
@@ -55,3 +68,9 @@ export const exitCodes = {
   usage: 2,
   configuration: 78,
 } as const;
+
+/** Says how a command ends, and gives its exit code. */
+export function endWith(io: Pick<CliIo, "tell">, message: string, code: number): number {
+  io.tell(message);
+  return code;
+}

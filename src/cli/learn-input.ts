@@ -5,7 +5,8 @@ import { describeReadError } from "../config/read-file.ts";
 import type { Observations } from "../learn/learn-rules.ts";
 import { readEntry, type Skipped } from "../learn/read-entry.ts";
 import { ServerSentEvents } from "../protocol/server-sent-events.ts";
-import { pause, readDetail, requestSidecar } from "./ask-sidecar.ts";
+import { describeRefusal, isFinalStatus } from "./ask-answer.ts";
+import { pause, requestSidecar } from "./ask-sidecar.ts";
 import type { SidecarAccess } from "./find-sidecar.ts";
 
 /** Open tunnels that are kept apart: ends that were lost must not fill the memory. */
@@ -104,10 +105,9 @@ export async function learnFromEvents(
     const answer = await requestSidecar(access, access.url, { headers, signal: leaving });
     if (leaving.aborted) return undefined;
     const isOpen = typeof answer !== "string" && answer.status === 200 && answer.body !== null;
-    if (!isOpen && isFirst)
-      return typeof answer === "string"
-        ? answer
-        : `The sidecar refused (${answer.status}): ${await readDetail(answer)}`;
+    if (typeof answer === "string" && isFirst) return answer;
+    if (typeof answer !== "string" && !isOpen && (isFirst || isFinalStatus(answer.status)))
+      return describeRefusal(answer);
     if (isOpen && isFirst) tell("Watching.");
     if (isOpen) last = (await readEvents(answer.body, lesson)) ?? last;
     if (leaving.aborted) return undefined;

@@ -6,7 +6,7 @@ import type { LearnedRule, Observations } from "../learn/learn-rules.ts";
 import { describeRule, explainTarget, RULE_FORMS, usesDefaultWay, writeRules } from "../learn/write-rules.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { findSidecar, sidecarArgs } from "./find-sidecar.ts";
-import { exitCodes } from "./io.ts";
+import { endWith, exitCodes } from "./io.ts";
 import { showProgress } from "./progress.ts";
 import { learnFromEvents, learnFromFile, Lesson } from "./learn-input.ts";
 
@@ -63,10 +63,7 @@ export const learn = createCommand({
   async run(input) {
     const { io } = input;
     const wanted = readFlags(input);
-    if (typeof wanted === "string") {
-      io.tell(wanted);
-      return exitCodes.usage;
-    }
+    if (typeof wanted === "string") return endWith(io, wanted, exitCodes.usage);
     // The public suffix list is loaded by this command alone.
     const learning = await import("../learn/learn-rules.ts");
     const lesson = new Lesson(new learning.Observations());
@@ -78,10 +75,7 @@ export const learn = createCommand({
             () => learnFromFile(wanted.from === "-" ? "-" : resolve(io.folder, wanted.from), lesson),
           )
         : await learnLive(input, wanted.liveMs, lesson);
-    if (fault !== undefined) {
-      io.tell(fault);
-      return exitCodes.failure;
-    }
+    if (fault !== undefined) return endWith(io, fault, exitCodes.failure);
     const onlyReported = input.has("reported");
     const rules = learning.learnRules(lesson.seen, wanted.threshold, onlyReported ? "reported" : "everything");
     const remarks = describeLesson(lesson, rules, onlyReported);

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, lstat, open, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { ifPresent, readErrorCode } from "../error-code.ts";
 import { describeReadError } from "../config/read-file.ts";
 
 /**
@@ -29,23 +30,14 @@ interface Target {
 
 /** Where the file really is; undefined for a link that somebody else may have put there. */
 async function findTarget(path: string): Promise<Target | undefined> {
-  const found = await ifThere(lstat(path));
+  const found = await ifPresent(lstat(path));
   if (found === undefined) return { path, special: false };
   if (!found.isSymbolicLink()) return { path, special: !found.isFile() };
   if (found.uid !== 0 && found.uid !== process.geteuid?.()) return undefined;
-  const behind = await ifThere(stat(path));
+  const behind = await ifPresent(stat(path));
   // Links of /proc lead to what has no name.
   if (behind !== undefined && !behind.isFile()) return { path, special: true };
   return { path: behind === undefined ? path : await realpath(path), special: false };
-}
-
-async function ifThere<T>(found: Promise<T>): Promise<T | undefined> {
-  try {
-    return await found;
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-    throw error;
-  }
 }
 
 async function replace(path: string): Promise<FileHandle> {
@@ -63,7 +55,7 @@ async function replace(path: string): Promise<FileHandle> {
 
 /** What went wrong with writing a file, for people; continues a sentence. */
 export function describeWriteError(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const code = readErrorCode(error);
   switch (code) {
     case "EEXIST":
       return "it is there already. Choose another name, or replace it with --force";

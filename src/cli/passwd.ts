@@ -3,7 +3,8 @@ import { resolve } from "node:path";
 import { formatJson } from "../escape-text.ts";
 import { putUserLine } from "./change-users-file.ts";
 import { createCommand } from "./command.ts";
-import { type CliIo, exitCodes } from "./io.ts";
+import { type CliIo, endWith, exitCodes } from "./io.ts";
+import { findUnread } from "./judge-files.ts";
 import { showProgress } from "./progress.ts";
 import { isPassword, isUserName } from "../proxy/auth/user-store.ts";
 
@@ -36,10 +37,8 @@ export const passwd = createCommand({
     const name = value("name");
     const file = value("file");
     const wrong = name === undefined ? undefined : findNameFault(name);
-    if (wrong !== undefined || (file !== undefined && name === undefined)) {
-      io.tell(wrong ?? "--file needs the NAME of a user.");
-      return exitCodes.usage;
-    }
+    if (wrong !== undefined || (file !== undefined && name === undefined))
+      return endWith(io, wrong ?? "--file needs the NAME of a user.", exitCodes.usage);
     const password = await readNewPassword(io);
     if (password === undefined) return exitCodes.failure;
     const hash = await showProgress(
@@ -65,7 +64,10 @@ interface Line {
 }
 
 async function putIntoFile({ file, name, hash, json }: Line, io: CliIo): Promise<number> {
-  const put = await putUserLine(resolve(io.folder, file), name, `${name}:${hash}`);
+  const path = resolve(io.folder, file);
+  const put = await putUserLine(path, name, `${name}:${hash}`);
+  const unread = put.ok ? findUnread(path, io.machine) : undefined;
+  if (unread !== undefined) io.tell(`Warning: ${unread}`);
   if (put.ok && json) {
     await io.print(`${formatJson({ name, file, replaced: put.replaced }, 2)}\n`);
     return exitCodes.ok;

@@ -1,7 +1,9 @@
 import { fstatSync } from "node:fs";
 import { stderr, stdin, stdout } from "node:process";
 
+import { SYSTEM_FOLDER } from "../config/find-config-file.ts";
 import { DescriptorWriter } from "../net/libc/descriptor-writer.ts";
+import { readErrorCode } from "../error-code.ts";
 import { FatalError } from "../net/conn/throw-later.ts";
 import { describeThrown } from "../proxy/hook/describe-thrown.ts";
 import { escapeText } from "../escape-text.ts";
@@ -21,6 +23,7 @@ const OUT_BYTES = Infinity;
 /** Connects commands to this process. `end` ends it; `held` are signals that may have come already. */
 export function createProcessIo(end: (code: number) => never, held = new HeldSignals([])): CliIo {
   const out = new DescriptorWriter(1, { limitBytes: OUT_BYTES });
+  let printFault: string | undefined;
   const { write, showStatus } = createWriter();
   const tell = (line: string): void => write("", line);
   const form = findForm();
@@ -28,10 +31,17 @@ export function createProcessIo(end: (code: number) => never, held = new HeldSig
   return {
     folder: process.cwd(),
     variables: process.env,
+    machine: {
+      // Everybody may make that folder on Windows.
+      configFolder: process.platform === "win32" ? undefined : SYSTEM_FOLDER,
+      root: "/",
+      isRoot: process.geteuid?.() === 0,
+    },
     terminal: stdout.isTTY,
     columns: stdout.isTTY ? stdout.columns : undefined,
     interactive: stdin.isTTY,
-    print: (text) => writeOut(out, text),
+    print: (text) => writeOut(out, text, (code) => (printFault ??= code)),
+    printFault: () => printFault,
     accessSink: (text) => out.write(text),
     tell,
     showStatus,
@@ -124,17 +134,26 @@ function listenToBugs({ tell, report }: Pick<CliIo, "tell" | "report">, end: (co
 
 /**
  * Resolves when the text is written, so that nothing is lost when the process ends; with false when the reader has
- * closed standard output. Not by `Bun.write`: it repeats the first 64 KiB where a pipe is full for a while.
+ * closed standard output, or it cannot be written, which `fail` is told. Not by `Bun.write`: it repeats the first 64 KiB where a pipe is full for a while.
  */
-async function writeOut(writer: DescriptorWriter, text: string | Uint8Array): Promise<boolean> {
+async function writeOut(
+  writer: DescriptorWriter,
+  text: string | Uint8Array,
+  fail: (code: string) => void,
+): Promise<boolean> {
   if (text.length === 0) return true;
   try {
     await writer.write(text);
     return true;
-  } catch {
+  } catch (error) {
+    const code = readErrorCode(error);
+    if (code !== undefined && !UNREAD.has(code)) fail(code);
     return false;
   }
 }
+
+/** Errors of standard output that nobody reads: the reader has closed it, or it was closed from the beginning. */
+const UNREAD: ReadonlySet<string> = new Set(["EPIPE", "EBADF", "ECONNRESET"]);
 
 /** The whole of standard input less the line break at its end. */
 async function readPiped(): Promise<string> {

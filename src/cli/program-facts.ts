@@ -25,7 +25,10 @@ export const fileFacts: readonly Fact[] = [
     "proxy.config.ts, .js, .json, .yaml, .toml",
     "The configuration, in the working folder. --config or PENSTOCK_CONFIG name another one.",
   ],
-  ["/etc/penstock/proxy.config.json", 'The configuration of the service that "penstock service" sets up.'],
+  [
+    "/etc/penstock/proxy.config.json",
+    'The configuration of the service that "penstock service" sets up. Every command but serve reads the one in this folder where the working folder has none.',
+  ],
   ["ca.pem, ca.key", 'The local authority of "penstock cert". Whoever has the key can sign for every name.'],
   ["fullchain.pem, privkey.pem", 'The certificate of "penstock cert" and its key. A running proxy follows them.'],
 ];

@@ -1,8 +1,8 @@
 import { formatJson } from "../escape-text.ts";
-import { callSidecar } from "./call-sidecar.ts";
+import { callSidecar, describeFailedCall } from "./call-sidecar.ts";
 import { createCommand } from "./command.ts";
 import { findSidecar, sidecarArgs } from "./find-sidecar.ts";
-import { exitCodes } from "./io.ts";
+import { endWith, exitCodes } from "./io.ts";
 
 /** `penstock reload`: has a running proxy read its configuration again. */
 export const reload = createCommand({
@@ -13,10 +13,7 @@ export const reload = createCommand({
   args: { json: { type: "boolean", description: "Print JSON, as the sidecar has it." }, ...sidecarArgs },
   async run({ value, has, io }) {
     const access = await findSidecar({ value, io }, "/reload", ["operate"]);
-    if (typeof access === "string") {
-      io.tell(access);
-      return exitCodes.usage;
-    }
+    if (typeof access === "string") return endWith(io, access, exitCodes.usage);
     const called = await callSidecar(access, "POST /reload");
     if (called.ok && has("json")) {
       await io.print(`${formatJson(called.answer, 2)}\n`);
@@ -26,8 +23,11 @@ export const reload = createCommand({
       const { changes, warnings } = called.answer;
       await io.print(changes.map((change) => `${change}\n`).join(""));
       for (const warning of warnings) io.tell(`Warning: ${warning}`);
-      io.tell(changes.length === 0 ? "Reloaded: the configuration has not changed." : "Reloaded.");
-      return exitCodes.ok;
+      return endWith(
+        io,
+        changes.length === 0 ? "Reloaded: the configuration has not changed." : "Reloaded.",
+        exitCodes.ok,
+      );
     }
     const { status, message, problems } = called;
     if (status === 422) {
@@ -35,7 +35,6 @@ export const reload = createCommand({
       for (const problem of problems) io.tell(`  ${problem}`);
       return exitCodes.configuration;
     }
-    io.tell(status === undefined ? message : `The sidecar refused (${status}): ${message}`);
-    return exitCodes.failure;
+    return endWith(io, describeFailedCall(called), exitCodes.failure);
   },
 });

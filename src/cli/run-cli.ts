@@ -52,8 +52,17 @@ const groups: readonly CommandGroup[] = [
 
 const commands: Readonly<Record<string, Command>> = Object.assign({}, ...groups.map((group) => group.commands));
 
-/** Runs the command line and gives the exit code. */
+/** Runs the command line and gives the exit code. A result that could not be written is a failure. */
 export async function runCli(argv: readonly string[], io: CliIo): Promise<number> {
+  const code = await runInvocation(argv, io);
+  const fault = io.printFault?.();
+  if (fault === undefined) return code;
+  const messages = new HeldMessages(io, { json: argv.includes("--json"), quiet: false, follows: false });
+  messages.io.tell(`Cannot write the result to standard output: ${fault}.`);
+  return messages.end(code === exitCodes.ok ? exitCodes.failure : code);
+}
+
+async function runInvocation(argv: readonly string[], io: CliIo): Promise<number> {
   const invocation = readInvocation(argv, commands);
   switch (invocation.kind) {
     case "help":

@@ -1,7 +1,7 @@
 import { writeReference } from "../config/reference.ts";
 import { createCommand } from "./command.ts";
 import { writeJsonSchema } from "./editor-files.ts";
-import { exitCodes } from "./io.ts";
+import { endWith, exitCodes } from "./io.ts";
 
 /** `penstock schema`: what the configuration file may hold, for editors and for people. */
 export const schema = createCommand({
@@ -16,10 +16,8 @@ export const schema = createCommand({
     },
   },
   async run({ has, io }) {
-    if (has("json") && has("markdown")) {
-      io.tell("Found --json and --markdown. Leave one of them out.");
-      return exitCodes.usage;
-    }
+    if (has("json") && has("markdown"))
+      return endWith(io, "Found --json and --markdown. Leave one of them out.", exitCodes.usage);
     const text = has("markdown") ? writeReference() : writeJsonSchema();
     await io.print(text);
     return exitCodes.ok;

@@ -28,6 +28,11 @@ export const serve = createCommand({
   withoutJson: 'it prints the access log, which is JSON by "log.access".',
   args: {
     ...configArgs,
+    config: {
+      ...configArgs.config,
+      description:
+        "Configuration file. Default: proxy.config.ts, .js, .json, .yaml or .toml in the working folder, if there is one.",
+    },
     quiet: {
       type: "boolean",
       alias: "q",
@@ -114,7 +119,8 @@ async function run(
     tell,
   );
   const starting = input.has("quiet") ? withoutStatus(input) : input;
-  const loaded = await Promise.race([loadFromFlags(starting, { modules, ownName, warn, ...before }), stopping.first]);
+  const reading = { modules, ownName, ownFolder: true } as const;
+  const loaded = await Promise.race([loadFromFlags(starting, { ...reading, warn, ...before }), stopping.first]);
   if (typeof loaded === "string") {
     tell(`${loaded}: ended before it listened.`, "info");
     return exitCodes.ok;
@@ -150,8 +156,8 @@ async function run(
       readSince = Date.now();
       notices.reloading();
       const findList = (key: string) => (started.ok ? started.daemon.lists.read(key) : undefined);
-      const reading = { modules, inUse: source, ownName, turn, findList };
-      const read = await loadFromFlags(withoutStatus(input), { ...reading, warn: () => undefined });
+      const again = { ...reading, inUse: source, turn, findList };
+      const read = await loadFromFlags(withoutStatus(input), { ...again, warn: () => undefined });
       if (read.ok) nextSource = read.value;
       return read;
     },

@@ -1,15 +1,17 @@
+import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
+import { SYSTEM_FOLDER } from "../config/find-config-file.ts";
+import { readAccounts } from "./accounts.ts";
 import { createCommand } from "./command.ts";
 import { configArgs } from "./config-args.ts";
-import { exitCodes } from "./io.ts";
+import { endWith, exitCodes, type Machine } from "./io.ts";
 import { describeWriteError } from "./open-output.ts";
+import { isWithin } from "./service-unit.ts";
 
 /** Where `--install` writes. */
 const UNIT_FILE = "/etc/systemd/system/penstock.service";
-const DEFAULT_CONFIG = "/etc/penstock/proxy.config.json";
-/** What ProtectHome= and PrivateTmp= hide (systemd.exec(5)). */
-const HIDDEN = /^\/(home|root|run\/user|tmp|var\/tmp)\//;
+const DEFAULT_CONFIG = `${SYSTEM_FOLDER}/proxy.config.json`;
 
 /** `penstock service`: a unit for systemd. */
 export const service = createCommand({
@@ -37,24 +39,19 @@ export const service = createCommand({
     const executable = resolve(io.folder, value("executable") ?? process.execPath);
     const config = resolve(io.folder, value("config") ?? DEFAULT_CONFIG);
     const fault = [executable, config].find((path) => /[\s"'%$\\]/.test(path));
-    if (fault !== undefined) {
-      io.tell(
+    if (fault !== undefined)
+      return endWith(
+        io,
         `Cannot write ${JSON.stringify(fault)} into a unit: it has spaces, quotes, %, $ or \\. Choose another path.`,
+        exitCodes.usage,
       );
-      return exitCodes.usage;
-    }
-    const hidden = [executable, config].find((path) => HIDDEN.test(path));
-    if (hidden !== undefined) {
-      io.tell(
-        `The service could not use ${hidden}: the unit hides home folders and the temporary folders from it. Put the executable into /usr/local/bin and the configuration into /etc/penstock, or name other paths with --executable and --config.`,
-      );
-      return exitCodes.usage;
-    }
     const user = value("user");
-    if (user !== undefined && !/^[a-z_][a-z0-9_-]{0,31}$/.test(user)) {
-      io.tell(`--user is ${JSON.stringify(user)}. Wanted is the name of a user, such as penstock.`);
-      return exitCodes.usage;
-    }
+    if (user !== undefined && !/^[a-z_][a-z0-9_-]{0,31}$/.test(user))
+      return endWith(
+        io,
+        `--user is ${JSON.stringify(user)}. Wanted is the name of a user, such as penstock.`,
+        exitCodes.usage,
+      );
     const unit = writeUnit(executable, config, user);
     if (!has("install")) {
       await io.print(unit);
@@ -62,14 +59,56 @@ export const service = createCommand({
     }
     const path = resolve(io.folder, value("output") ?? UNIT_FILE);
     const problem = await install(path, unit, has("force"));
-    if (problem !== undefined) {
-      io.tell(`Cannot write ${path}: ${problem}.`);
-      return exitCodes.failure;
-    }
-    io.tell(`Wrote ${path}. Now run: systemctl daemon-reload && systemctl enable --now penstock`);
-    return exitCodes.ok;
+    if (problem !== undefined) return endWith(io, `Cannot write ${path}: ${problem}.`, exitCodes.failure);
+    for (const warning of listMissing({ executable, config, user }, io.machine)) io.tell(`Warning: ${warning}`);
+    return endWith(
+      io,
+      `Wrote ${path}. Now run: systemctl daemon-reload && systemctl enable --now penstock`,
+      exitCodes.ok,
+    );
   },
 });
+
+interface Wanted {
+  readonly executable: string;
+  readonly config: string;
+  readonly user: string | undefined;
+}
+
+/** Folders that the unit hides. */
+const HIDDEN = ["/home", "/root", "/run/user", "/tmp", "/var/tmp"];
+
+/** What would keep the service from starting. */
+function listMissing({ executable, config, user }: Wanted, { root, configFolder = SYSTEM_FOLDER }: Machine): string[] {
+  const hides = (path: string): string | undefined => HIDDEN.find((folder) => isWithin(path, [folder]));
+  const target = "/usr/local/bin/penstock";
+  const [program, file] = [hides(executable), hides(config)];
+  return [
+    ...(program === undefined
+      ? []
+      : [
+          `the unit hides ${program} from the service, and so ${executable}. Run "install -m 755 ${executable} ${target}", and name it with --executable ${target}.`,
+        ]),
+    ...(file === undefined
+      ? []
+      : [
+          `the unit hides ${file} from the service, and so ${config}. Put it into ${configFolder}, and name it with --config.`,
+        ]),
+    ...(existsSync(config)
+      ? []
+      : [`there is no ${config} yet, and the service starts only with it. ${adviseInit(config)}`]),
+    ...(user === undefined || readAccounts(root).find(user) !== undefined
+      ? []
+      : [`there is no user ${user} in /etc/passwd. Run "useradd --system --user-group ${user}".`]),
+  ];
+}
+
+function adviseInit(config: string): string {
+  const [, format] = /\/proxy\.config\.(ts|json|yaml|toml)$/.exec(config) ?? [];
+  if (format === undefined) return '"penstock init" writes one to begin with.';
+  const folder = dirname(config);
+  return `To begin with, run "mkdir -p ${folder} && cd ${folder} && penstock init --format ${format}".`;
+}
 
 /** Writes the unit; says why it cannot. One that is there already and the same is left as it is. */
 async function install(path: string, unit: string, force: boolean): Promise<string | undefined> {

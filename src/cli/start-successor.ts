@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
+import { nameError } from "../error-code.ts";
 import type { SuccessorProcess } from "../handover/attempt.ts";
 import type { StartSuccessor } from "../handover/handover.ts";
 
@@ -39,7 +40,7 @@ export function createStarter({ program, script, args, folder, variables }: OwnC
       child.unref();
       return describe(child);
     } catch (error) {
-      return `Cannot start ${command[0] ?? program}: ${describeError(error)}.`;
+      return `Cannot start ${command[0] ?? program}: ${nameError(error)}.`;
     }
   };
 }
@@ -75,9 +76,4 @@ export function isCompiled([, script = ""]: readonly string[]): boolean {
 function findOwnProgram(written: string, folder: string, variables: OwnCommand["variables"]): string {
   const path = written.includes("/") ? resolve(folder, written) : Bun.which(written, { PATH: variables["PATH"] ?? "" });
   return path !== null && existsSync(path) ? path : process.execPath;
-}
-
-function describeError(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return "code" in error && typeof error.code === "string" ? error.code : error.message;
 }

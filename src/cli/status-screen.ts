@@ -70,10 +70,9 @@ function describeListener({ address, tls, accepted }: StatusAnswer["listeners"][
   return `${address}${tls ? " (TLS)" : ""}: ${formatCount(accepted)} accepted`;
 }
 
-function describeUnderWay({ connections, tunnels, requests }: StatusAnswer): string {
-  return [count(tunnels, "tunnel"), count(requests, "request"), `${count(connections, "connection")} of clients`].join(
-    ", ",
-  );
+function describeUnderWay({ connections, connection_limit: limit, tunnels, requests }: StatusAnswer): string {
+  const all = `${count(connections, "connection")} of at most ${formatCount(limit)}`;
+  return [count(tunnels, "tunnel"), count(requests, "request"), all].join(", ");
 }
 
 function describeTotals({ connections, tunnels, requests, failures }: StatusAnswer["totals"]): string {

@@ -4,7 +4,7 @@ import { statusAnswer } from "../sidecar/status.ts";
 import { askAnswer } from "./ask-answer.ts";
 import { createCommand } from "./command.ts";
 import { findSidecar, sidecarArgs } from "./find-sidecar.ts";
-import { exitCodes } from "./io.ts";
+import { endWith, exitCodes } from "./io.ts";
 import { formatStatus } from "./status-screen.ts";
 import { wantsColour } from "./style.ts";
 
@@ -21,15 +21,9 @@ export const status = createCommand({
   async run(input) {
     const { io, has } = input;
     const access = await findSidecar(input, "/status");
-    if (typeof access === "string") {
-      io.tell(access);
-      return exitCodes.usage;
-    }
+    if (typeof access === "string") return endWith(io, access, exitCodes.usage);
     const answer = await askAnswer(access, access.url, statusAnswer);
-    if (!answer.ok) {
-      io.tell(answer.message);
-      return exitCodes.failure;
-    }
+    if (!answer.ok) return endWith(io, answer.message, exitCodes.failure);
     if (has("json")) {
       await io.print(`${formatJson(answer.raw, 2)}\n`);
       return exitCodes.ok;

@@ -3,10 +3,11 @@ import { quoteValue } from "../config/problem.ts";
 import { seriesAnswer } from "../sidecar/series.ts";
 import { formatJson } from "../escape-text.ts";
 import { describeThrown } from "../proxy/hook/describe-thrown.ts";
-import { askAnswer } from "./ask-answer.ts";
+import { askAnswer, describeRefusal, findExitCode } from "./ask-answer.ts";
+import { askSidecar } from "./ask-sidecar.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { findSidecar, type SidecarAccess, sidecarArgs } from "./find-sidecar.ts";
-import { type CliIo, exitCodes } from "./io.ts";
+import { type CliIo, endWith, exitCodes } from "./io.ts";
 import { arrangeRows, type Sort, SORTS } from "./top/arrange-rows.ts";
 import { followLive } from "./top/follow-live.ts";
 import { LiveModel, type LiveRow } from "./top/live-model.ts";
@@ -39,11 +40,13 @@ export const top = createCommand({
   async run(input) {
     const { io, has } = input;
     const wanted = await readArguments(input);
-    if (typeof wanted === "string") return refuse(io, wanted, exitCodes.usage);
+    if (typeof wanted === "string") return endWith(io, wanted, exitCodes.usage);
     const { access, url } = wanted;
     // A wrong token or address is told on the lines of the shell.
     const status = await askAnswer(access, new URL("/status", url), statusAnswer);
-    if (!status.ok) return refuse(io, status.message, exitCodes.failure);
+    if (!status.ok) return endWith(io, status.message, exitCodes.failure);
+    const fault = await findFilterFault(access, url);
+    if (fault !== undefined) return endWith(io, fault, exitCodes.usage);
     if (has("json")) return printLines(wanted, io);
     const view = new TopView();
     view.sort = wanted.sort;
@@ -55,9 +58,13 @@ export const top = createCommand({
   },
 });
 
-function refuse(io: CliIo, message: string, code: number): number {
-  io.tell(message);
-  return code;
+/** What the sidecar says is wrong with the filters. */
+async function findFilterFault(access: SidecarAccess, url: URL): Promise<string | undefined> {
+  const answer = await askSidecar(access, url, "GET");
+  if (typeof answer === "string") return undefined;
+  if (findExitCode(answer.status) === exitCodes.usage) return describeRefusal(answer);
+  await answer.body?.cancel();
+  return undefined;
 }
 
 interface Wanted {
@@ -102,14 +109,14 @@ async function watch(
   const unsubscribe = [io.onStopSignal(() => leave()), io.onOtherSignal(() => leave())];
   try {
     using screen = TopScreen.open({ ...parts, io, leave, leaving: leaving.signal });
-    if (screen === undefined) return refuse(io, "There is no terminal to draw on.", exitCodes.usage);
+    if (screen === undefined) return endWith(io, "There is no terminal to draw on.", exitCodes.usage);
     const fault = await screen.run();
     trouble ??= fault;
   } finally {
     for (const each of unsubscribe) each();
     forget();
   }
-  return trouble === undefined ? exitCodes.ok : refuse(io, trouble, exitCodes.failure);
+  return trouble === undefined ? exitCodes.ok : endWith(io, trouble, exitCodes.failure);
 }
 
 /** Prints a line for each second until a signal, or until nobody reads them. */
@@ -141,7 +148,7 @@ async function printLines({ access, url, sort, rows: most }: Wanted, io: CliIo):
     leaving.signal,
   );
   unsubscribe();
-  return fault === undefined ? exitCodes.ok : refuse(io, fault, exitCodes.failure);
+  return fault === undefined ? exitCodes.ok : endWith(io, fault, exitCodes.failure);
 }
 
 /** A row as `/tunnels` has it, with its speed in bytes per second. */

@@ -12,7 +12,7 @@ import { listBundledRoots } from "../net/runtime/tls-probe.ts";
 import { Secret } from "../secret.ts";
 import type { Hop } from "../proxy/route/hop.ts";
 import { createCommand, type CommandInput } from "./command.ts";
-import { type CliIo, exitCodes } from "./io.ts";
+import { type CliIo, endWith, exitCodes } from "./io.ts";
 import { describeWriteError, openOutput } from "./open-output.ts";
 import { showProgress } from "./progress.ts";
 import { createPaint, wantsColour } from "./style.ts";
@@ -75,17 +75,11 @@ export const trace = createCommand({
   async run(input) {
     const { io, value, has } = input;
     const read = await readArguments(input);
-    if (typeof read === "string") {
-      io.tell(read);
-      return exitCodes.usage;
-    }
+    if (typeof read === "string") return endWith(io, read, exitCodes.usage);
     const { request, format, output, basis } = read;
     // Before anything is asked for: what cannot be kept need not be fetched.
     const file = output === undefined ? undefined : await openOutput(output, has("force"));
-    if (typeof file === "string") {
-      io.tell(file);
-      return exitCodes.failure;
-    }
+    if (typeof file === "string") return endWith(io, file, exitCodes.failure);
     const record = await showProgress(
       io,
       () => `Tracing ${formatTraceTarget(request.target)}`,

@@ -1,11 +1,14 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { writeDurably } from "../state/durable-file.ts";
 
 /** One thing to be done to a store. */
 export type Step =
   | { readonly kind: "write"; readonly path: string; readonly text: string }
   | { readonly kind: "remove"; readonly path: string }
+  /** A folder for its owner alone. */
+  | { readonly kind: "make"; readonly path: string }
   | { readonly kind: "run"; readonly command: readonly string[] };
 
 /** What a store needs; nothing when it is as it should be. */
@@ -125,28 +128,43 @@ function planElsewhere({ file, remove, fingerprint }: TrustWish, platform: "darw
   };
 }
 
-/** The databases of browsers on Linux: Chromium's, and one for each profile of Firefox. */
-export function planBrowsers(wish: TrustWish, { home, platform, findProgram, ask }: TrustPlaces): StorePlan[] {
+/** Folders for the database of Chromium, below the home. It uses the second one where the first one is not there. */
+const CHROMIUM = [".pki/nssdb", ".local/share/pki/nssdb"] as const;
+
+/**
+ * The databases of browsers on Linux: Chromium's, and one for each profile of Firefox.
+ * Where Chromium never ran its database is made as Chromium makes it: in ~/.pki/nssdb,
+ * with an empty password. `making` says when.
+ */
+export function planBrowsers(
+  wish: TrustWish,
+  { home, platform, findProgram, ask }: TrustPlaces,
+  making: "always" | "with certutil" | "never" = "always",
+): StorePlan[] {
   if (platform !== "linux" || home === undefined) return [];
   const profiles = join(home, ".mozilla/firefox");
-  const folders = [join(home, ".pki/nssdb"), ...listFolder(profiles).map((name) => join(profiles, name))];
+  const shared = CHROMIUM.map((folder) => join(home, folder));
+  const isThere = (folder: string): boolean => existsSync(join(folder, "cert9.db"));
+  const found = [...shared, ...listFolder(profiles).map((name) => join(profiles, name))].filter(isThere);
   const certutil = findProgram("certutil");
-  return folders
-    .filter((folder) => existsSync(join(folder, "cert9.db")))
-    .map((folder): StorePlan => {
-      const store = `browser (${folder})`;
-      const database = ["-d", `sql:${folder}`];
-      const entry = ["-n", nameAuthority(wish)];
-      const add = ["-A", ...database, ...entry, "-t", "C,,", "-i", wish.file];
-      const step: Step = {
-        kind: "run",
-        command: [certutil ?? "certutil", ...(wish.remove ? ["-D", ...database, ...entry] : add)],
-      };
-      if (certutil === undefined)
-        return { store, steps: [step], obstacle: "certutil is not installed (Debian: libnss3-tools)" };
-      const isThere = ask([certutil, "-L", ...database, ...entry]) === 0;
-      return { store, steps: isThere === wish.remove ? [step] : [] };
-    });
+  const [first] = shared;
+  const isMissing = first !== undefined && !shared.some(isThere) && !wish.remove;
+  const isMade = isMissing && (making === "always" || (making === "with certutil" && certutil !== undefined));
+  return [...(isMade ? [first] : []), ...found].map((folder): StorePlan => {
+    const store = `browser (${folder})`;
+    const database = ["-d", `sql:${folder}`];
+    const entry = ["-n", nameAuthority(wish)];
+    const run = (...words: string[]): Step => ({ kind: "run", command: [certutil ?? "certutil", ...words] });
+    const steps: Step[] = isThere(folder)
+      ? []
+      : [{ kind: "make", path: folder }, run("-N", "--empty-password", ...database)];
+    steps.push(
+      wish.remove ? run("-D", ...database, ...entry) : run("-A", ...database, ...entry, "-t", "C,,", "-i", wish.file),
+    );
+    if (certutil === undefined) return { store, steps, obstacle: "certutil is not installed (Debian: libnss3-tools)" };
+    const hasEntry = isThere(folder) && ask([certutil, "-L", ...database, ...entry]) === 0;
+    return { store, steps: hasEntry === wish.remove ? steps : [] };
+  });
 }
 
 function listFolder(path: string): string[] {
@@ -161,12 +179,7 @@ function listFolder(path: string): string[] {
 /** Writes or removes the file of a store. */
 export async function changeFile(step: Exclude<Step, { kind: "run" }>): Promise<void> {
   if (step.kind === "remove") return rm(step.path);
-  const fresh = `${step.path}.${process.pid}.new`;
-  try {
-    await mkdir(dirname(step.path), { recursive: true });
-    await writeFile(fresh, step.text, { flag: "wx", mode: 0o644 });
-    await rename(fresh, step.path);
-  } finally {
-    await rm(fresh, { force: true });
-  }
+  if (step.kind === "make") return void (await mkdir(step.path, { recursive: true, mode: 0o700 }));
+  await mkdir(dirname(step.path), { recursive: true });
+  await writeDurably(step.path, step.text, 0o644);
 }

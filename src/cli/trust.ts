@@ -1,10 +1,12 @@
 import { X509Certificate } from "node:crypto";
 import { resolve } from "node:path";
 
+import { readErrorCode } from "../error-code.ts";
 import { describeReadError, readTextFile } from "../config/read-file.ts";
 import { formatJson } from "../escape-text.ts";
 import { createCommand, type CommandInput } from "./command.ts";
-import { exitCodes } from "./io.ts";
+import { endWith, exitCodes } from "./io.ts";
+import { quoteWord } from "./shell-word.ts";
 import {
   changeFile,
   planBrowsers,
@@ -50,30 +52,39 @@ export const trust = createCommand({
   async run(input) {
     const { io, value, has } = input;
     const store = value("store") ?? "all";
-    if (!["all", "system", "browsers"].includes(store)) {
-      io.tell("--store is another one. Write all, system or browsers.");
-      return exitCodes.usage;
-    }
+    if (!["all", "system", "browsers"].includes(store))
+      return endWith(io, "--store is another one. Write all, system or browsers.", exitCodes.usage);
     const wish = await readWish(input);
-    if (typeof wish === "string") {
-      io.tell(wish);
-      return exitCodes.failure;
-    }
+    if (typeof wish === "string") return endWith(io, wish, exitCodes.failure);
     const places = findPlaces(input);
     const plans = [
       ...(store === "browsers" ? [] : [planSystem(wish, places)]),
       // An image has no browsers of this user.
-      ...(store === "system" || value("root") !== undefined ? [] : planBrowsers(wish, places)),
+      ...(store === "system" || value("root") !== undefined ? [] : planBrowsers(wish, places, chooseMaking(input))),
     ];
-    if (plans.length === 0)
-      io.tell("There is no database of a browser. Chromium and Firefox make theirs at their first start.");
+    if (plans.length === 0) io.tell(describeNoBrowsers(wish, places));
     const results = [];
     for (const plan of plans) results.push(await carryOut(plan, has("dry-run"), input));
     if (has("json"))
       await io.print(`${formatJson({ file: wish.file, fingerprint: wish.fingerprint, stores: results }, 2)}\n`);
-    return plans.length > 0 && results.every(({ done }) => done) ? exitCodes.ok : exitCodes.failure;
+    const isNothing = plans.length === 0 && !wish.remove;
+    return !isNothing && results.every(({ done }) => done) ? exitCodes.ok : exitCodes.failure;
   },
 });
+
+/** Browsers of root are rare: their database is made only for who asks for it. */
+function chooseMaking({ value, io }: CommandInput): "always" | "with certutil" | "never" {
+  if (value("store") === "browsers") return "always";
+  return io.machine.isRoot ? "never" : "with certutil";
+}
+
+function describeNoBrowsers({ remove }: TrustWish, { home, platform }: TrustPlaces): string {
+  if (platform === "linux" && home !== undefined && remove)
+    return `There is no database of a browser in ${home}: nothing to do.`;
+  return platform === "linux"
+    ? "HOME is not set, so that nobody knows whose browsers are meant. Set it."
+    : "Browsers of this system trust what the system trusts: --store system. Firefox has a setting for that (security.enterprise_roots.enabled).";
+}
 
 function findPlaces({ io, value }: CommandInput): TrustPlaces {
   const path = `${io.variables["PATH"] ?? ""}:/usr/sbin:/sbin`;
@@ -168,12 +179,7 @@ async function carryOut(
 }
 
 function describeStep(step: Step): string {
-  return step.kind === "run" ? `run ${step.command.map(quote).join(" ")}` : `${step.kind} ${step.path}`;
-}
-
-/** As a person would type it into a shell. */
-function quote(word: string): string {
-  return /^[\w./:,=@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
+  return step.kind === "run" ? `run ${step.command.map(quoteWord).join(" ")}` : `${step.kind} ${step.path}`;
 }
 
 /** Why a step failed. */
@@ -187,7 +193,7 @@ async function doStep(step: Step): Promise<string | undefined> {
     const [told, code] = await Promise.all([child.stderr.text(), child.exited]);
     return code === 0 ? undefined : `it ended with ${code}. ${told.trim().split("\n").slice(-3).join(" ")}`;
   } catch (error) {
-    const denied = error instanceof Error && "code" in error && (error.code === "EACCES" || error.code === "EPERM");
+    const denied = ["EACCES", "EPERM"].includes(readErrorCode(error) ?? "");
     return `${describeReadError(error)}.${denied ? " Run it as root." : ""}`;
   }
 }

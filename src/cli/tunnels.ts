@@ -1,11 +1,11 @@
 import { formatJson } from "../escape-text.ts";
 import { FLOW_PARAMETERS } from "../sidecar/read-query.ts";
 import { type TunnelRow, tunnelsAnswer } from "../sidecar/tunnel-row.ts";
-import { askAnswer } from "./ask-answer.ts";
+import { askAnswer, findExitCode } from "./ask-answer.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { endAll, type Ended, endEach } from "./end-tunnels.ts";
 import { findSidecar, type SidecarAccess, sidecarArgs } from "./find-sidecar.ts";
-import { type CliIo, exitCodes } from "./io.ts";
+import { type CliIo, endWith, exitCodes } from "./io.ts";
 import { formatTunnels } from "./tunnels-table.ts";
 
 /** The flags that choose tunnels, and the parameters of the sidecar that they are. */
@@ -66,10 +66,10 @@ export const tunnels = createCommand({
     const wantsEnd = has("kill") || has("all");
     const fault = findFault(input, ids);
     const access = fault ?? (await findSidecar(input, "/tunnels", wantsEnd ? ["read", "operate"] : ["read"]));
-    if (typeof access === "string") return refuse(io, access, exitCodes.usage);
+    if (typeof access === "string") return endWith(io, access, exitCodes.usage);
     const filters = addFlowQuery(input, access.url);
     const answer = await askAnswer(access, access.url, tunnelsAnswer);
-    if (!answer.ok) return refuse(io, answer.message, answer.status === 400 ? exitCodes.usage : exitCodes.failure);
+    if (!answer.ok) return endWith(io, answer.message, findExitCode(answer.status));
     const isWanted = (id: unknown): boolean => ids.length === 0 || ids.some((each) => each === id);
     const rows = answer.value.tunnels.filter(({ id }) => isWanted(id));
     const missing = ids.filter((id) => !rows.some((row) => row.id === id));
@@ -106,7 +106,7 @@ async function end(input: CommandInput, access: SidecarAccess, { rows, missing, 
     for (const line of formatTunnels(rows.slice(0, MAX_ASKED)).trimEnd().split("\n")) io.tell(line);
     if (rows.length > MAX_ASKED) io.tell(`and ${rows.length - MAX_ASKED} more.`);
     const answer = await io.readAnswer(`End ${rows.length === 1 ? "it" : `all ${rows.length}`}? [y/N] `);
-    if (!/^y(?:es)?$/i.test(answer?.trim() ?? "")) return refuse(io, "Nothing was ended.", exitCodes.failure);
+    if (!/^y(?:es)?$/i.test(answer?.trim() ?? "")) return endWith(io, "Nothing was ended.", exitCodes.failure);
   }
   const ids = rows.map(({ id }) => id);
   const ended: Ended =
@@ -118,7 +118,7 @@ async function end(input: CommandInput, access: SidecarAccess, { rows, missing, 
       `${formatJson({ ended: ended.ended, over: ended.over, missing, ...(ended.problem !== undefined && { problem: ended.problem }) }, 2)}\n`,
     );
   else io.tell(`${ended.ended} ended${ended.over === 0 ? "" : `, ${ended.over} were over already`}.`);
-  if (ended.problem !== undefined) return refuse(io, ended.problem, exitCodes.failure);
+  if (ended.problem !== undefined) return endWith(io, ended.problem, exitCodes.failure);
   return tellMissing(missing, io);
 }
 
@@ -136,9 +136,4 @@ function tellNone(filters: number): string {
 function tellMissing(missing: readonly string[], io: CliIo): number {
   for (const id of missing) io.tell(`There is no tunnel ${JSON.stringify(id)}.`);
   return missing.length === 0 ? exitCodes.ok : exitCodes.failure;
-}
-
-function refuse(io: CliIo, message: string, code: number): number {
-  io.tell(message);
-  return code;
 }

@@ -4,7 +4,7 @@ import { writeAmbientTypes, writePackageTypes } from "../config/type-declaration
 import { formatJson } from "../escape-text.ts";
 import { createCommand } from "./command.ts";
 import { editorFileNames, writeBeside } from "./editor-files.ts";
-import { exitCodes } from "./io.ts";
+import { endWith, exitCodes } from "./io.ts";
 
 /** `penstock types`: what an editor needs to know the settings of a configuration in TypeScript. */
 export const types = createCommand({
@@ -23,15 +23,15 @@ export const types = createCommand({
       return exitCodes.ok;
     }
     const fault = await writeBeside(io.folder, "types");
-    if (fault !== undefined) {
-      io.tell(fault);
-      return exitCodes.failure;
-    }
+    if (fault !== undefined) return endWith(io, fault, exitCodes.failure);
     if (has("json")) {
       await io.print(`${formatJson({ files: [resolve(io.folder, editorFileNames.types)] }, 2)}\n`);
       return exitCodes.ok;
     }
-    io.tell('Wrote penstock.d.ts. Begin proxy.config.ts with: /// <reference path="./penstock.d.ts" />');
-    return exitCodes.ok;
+    return endWith(
+      io,
+      'Wrote penstock.d.ts. Begin proxy.config.ts with: /// <reference path="./penstock.d.ts" />',
+      exitCodes.ok,
+    );
   },
 });

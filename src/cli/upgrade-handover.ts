@@ -22,7 +22,7 @@ export async function findRunning(input: CommandInput, platform = process.platfo
   if (!place.isNamed && place.problems.length === 0)
     return done({
       access: undefined,
-      why: "No configuration with a sidecar was found here, so no proxy was asked to hand over. Name the file of the proxy with --config, or send the proxy SIGUSR2.",
+      why: "No configuration with a sidecar was found here, so no proxy was asked to hand over. Name the file of the proxy with --config, or send the proxy SIGUSR2 (systemctl kill --kill-whom=main -s USR2 penstock).",
     });
   const access = await findSidecar(input, "/handover", ["operate", "read"]);
   if (typeof access === "string") return refuse("arguments", `${access} To replace the file only: --replace-only`);

@@ -4,13 +4,16 @@ import { resolve } from "node:path";
 import { findConfigFile } from "../config/find-config-file.ts";
 import { readTextFile } from "../config/read-file.ts";
 import { formatJson } from "../escape-text.ts";
+import { type Carried, describeCarried } from "../upgrade/carry-capabilities.ts";
 import { type Origin, readOrigin } from "../upgrade/obtain.ts";
 import { type Outcome, done, refuse, type Refusal } from "../upgrade/refusal.ts";
 import { Leftovers, previousOf } from "../upgrade/replace-executable.ts";
+import { Turn } from "../upgrade/turn.ts";
 import { KEPT_KEY, readTrustedKeys, type TrustedKey } from "../upgrade/trusted-keys.ts";
 import { obtainProven, type ProvenFile, type Replacing, type TriedCandidate } from "../upgrade/upgrade.ts";
 import { tryNew, tryPrevious } from "../upgrade/upgrade.ts";
 import { type CommandInput, createCommand } from "./command.ts";
+import { describeSearch } from "./config-args.ts";
 import { sidecarArgs } from "./find-sidecar.ts";
 import { exitCodes } from "./io.ts";
 import { describeShare, showProgress } from "./progress.ts";
@@ -81,8 +84,9 @@ export const upgrade = createCommand({
     );
     const report = createReport(input);
     try {
+      using turn = new Turn();
       await using leftovers = new Leftovers();
-      const prepared = await Promise.race([prepare(input, report.say, leftovers), stopped.promise]);
+      const prepared = await Promise.race([prepare(input, report.say, leftovers, turn), stopped.promise]);
       return await report.end(prepared.ok ? await apply(prepared.value, input, report.say) : prepared);
     } finally {
       forget();
@@ -94,6 +98,7 @@ export const upgrade = createCommand({
 interface Prepared {
   readonly replacing: Replacing;
   readonly running: Handover;
+  readonly configuration: string | undefined;
   readonly proven: ProvenFile | undefined;
   readonly tried: TriedCandidate | "same";
 }
@@ -106,6 +111,8 @@ interface Done {
   /** The file that the new version accepts; null when there is none here, so that only the defaults were tried. */
   readonly configuration?: string | null;
   readonly previous?: string;
+  /** The capabilities of the file before, where it has some. */
+  readonly carried?: Carried;
   readonly sha256?: string;
   readonly signer?: string;
   readonly handedOver?: HandedOver;
@@ -114,15 +121,18 @@ interface Done {
 
 type Say = (line: string) => void;
 
-async function prepare(input: CommandInput, say: Say, leftovers: Leftovers): Promise<Outcome<Prepared>> {
+async function prepare(input: CommandInput, say: Say, leftovers: Leftovers, turn: Turn): Promise<Outcome<Prepared>> {
   const target = await findTarget(input);
   if (!target.ok) return target;
+  const other = turn.take(target.value);
+  if (!other.ok) return other;
   const wrong = findContradiction(input);
   if (wrong !== undefined) return refuse("arguments", wrong);
   const running = await findRunning(input);
   if (!running.ok) return running;
-  const replacing = describeReplacing(target.value, leftovers, input);
-  const common = { replacing, running: running.value };
+  const configuration = await findTriedFile(input);
+  const replacing = describeReplacing(target.value, leftovers, configuration, input);
+  const common = { replacing, configuration, running: running.value };
   if (input.has("rollback")) {
     const tried = await tryPrevious(replacing);
     if (!tried.ok) return tried;
@@ -158,7 +168,7 @@ async function prepare(input: CommandInput, say: Say, leftovers: Leftovers): Pro
 }
 
 async function apply(
-  { replacing, running, proven, tried }: Prepared,
+  { replacing, running, configuration, proven, tried }: Prepared,
   input: CommandInput,
   say: Say,
 ): Promise<Outcome<Done>> {
@@ -173,10 +183,9 @@ async function apply(
     return caught.ok ? done({ ...facts, replaced: false, ...(caught.value && { handedOver: caught.value }) }) : caught;
   }
   const { candidate, versions } = tried;
-  const configuration = await findTriedFile(input);
-  const accepted = configuration === null ? "the defaults (no configuration was found here)" : "the configuration";
+  const accepted = configuration ?? "the defaults (no configuration was found here)";
   say(`Penstock ${versions.after} starts here and accepts ${accepted}. In use is ${versions.before}.`);
-  const tested = { ...facts, version: versions, configuration };
+  const tested = { ...facts, version: versions, configuration: configuration ?? null };
   if (input.has("dry-run")) {
     say("--dry-run: nothing was replaced.");
     return done({ ...tested, replaced: false, dryRun: true });
@@ -185,6 +194,8 @@ async function apply(
   if (!installed.ok) return installed;
   const previous = previousOf(target);
   say(`Replaced ${target}. The one before is ${previous}.`);
+  const { carried } = candidate;
+  if (carried !== undefined) say(describeCarried(target, carried));
   const handed = await handOverTo(running, target, say);
   if (!handed.ok) {
     const undone = await installed.value.undo();
@@ -196,18 +207,13 @@ async function apply(
   }
   await installed.value.keep();
   const handedOver = handed.value;
-  return done({ ...tested, replaced: true, previous, ...(handedOver && { handedOver }) });
+  return done({ ...tested, replaced: true, previous, ...(carried && { carried }), ...(handedOver && { handedOver }) });
 }
 
-/** The configuration that `check` reads here. */
-async function findTriedFile({ value, io }: CommandInput): Promise<string | null> {
-  const file = value("config");
-  const found = await findConfigFile({
-    folder: io.folder,
-    variables: io.variables,
-    ...(file !== undefined && { file }),
-  });
-  return (found.ok && found.value.file) || null;
+/** The configuration that the new version must accept: found here, so that an older version need not find it. */
+async function findTriedFile(input: CommandInput): Promise<string | undefined> {
+  const found = await findConfigFile(describeSearch(input));
+  return found.ok ? found.value.file : input.value("config");
 }
 
 /** The file to replace. One that runs from source has none. */
@@ -275,8 +281,12 @@ async function readNamed({ value, io }: CommandInput, flag: "sha256" | "ca"): Pr
   return read.ok ? done(read.text) : refuse("arguments", `Cannot read --${flag} ${path}: ${read.reason}.`);
 }
 
-function describeReplacing(target: string, leftovers: Leftovers, { value, has, io }: CommandInput): Replacing {
-  const config = value("config");
+function describeReplacing(
+  target: string,
+  leftovers: Leftovers,
+  config: string | undefined,
+  { has, io }: CommandInput,
+): Replacing {
   return {
     target,
     leftovers,

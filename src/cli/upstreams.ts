@@ -1,10 +1,10 @@
 import { quoteValue } from "../config/problem.ts";
 import { formatJson } from "../escape-text.ts";
 import type { Member } from "../sidecar/answer-parts.ts";
-import { callSidecar } from "./call-sidecar.ts";
+import { callSidecar, describeFailedCall } from "./call-sidecar.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { findSidecar, type SidecarAccess, sidecarArgs } from "./find-sidecar.ts";
-import { type CliIo, exitCodes } from "./io.ts";
+import { type CliIo, endWith, exitCodes } from "./io.ts";
 import { formatUpstreams } from "./upstreams-table.ts";
 
 /** What is to be done with a member. */
@@ -36,18 +36,18 @@ export const upstreams = createCommand({
   async run(input) {
     const { io, value, has } = input;
     const changes = readChanges(input);
-    if (typeof changes === "string") return refuse(io, changes, exitCodes.usage);
+    if (typeof changes === "string") return endWith(io, changes, exitCodes.usage);
     const name = value("name");
     if (name !== undefined && changes.length > 0)
-      return refuse(io, "Found a NAME beside --disable or --enable. Leave it out.", exitCodes.usage);
+      return endWith(io, "Found a NAME beside --disable or --enable. Leave it out.", exitCodes.usage);
     const access = await findSidecar(input, "/upstreams", ["read", "operate"]);
-    if (typeof access === "string") return refuse(io, access, exitCodes.usage);
+    if (typeof access === "string") return endWith(io, access, exitCodes.usage);
     if (changes.length > 0) return applyChanges(changes, access, has("json"), io);
     const listed = name === undefined ? await callSidecar(access, "GET /upstreams") : undefined;
     const one =
       name === undefined ? undefined : await callSidecar(access, "GET /upstreams/{name}", { params: { name } });
     for (const called of [listed, one])
-      if (called?.ok === false) return refuse(io, describeRefusal(called), exitCodes.failure);
+      if (called?.ok === false) return endWith(io, describeFailedCall(called), exitCodes.failure);
     const found = [...(listed?.ok ? listed.answer.upstreams : []), ...(one?.ok ? [one.answer] : [])];
     const answer = listed?.ok ? listed.answer : found[0];
     await io.print(has("json") ? `${formatJson(answer, 2)}\n` : formatUpstreams(found));
@@ -55,11 +55,6 @@ export const upstreams = createCommand({
     return exitCodes.ok;
   },
 });
-
-function refuse(io: CliIo, message: string, code: number): number {
-  io.tell(message);
-  return code;
-}
 
 /** What the flags ask for, or what is wrong with them. */
 function readChanges({ values }: CommandInput): Change[] | string {
@@ -91,7 +86,7 @@ async function applyChanges(
     const called = await callSidecar(access, `POST /upstreams/{name}/{member}/${action}`, {
       params: { name: upstream, member },
     });
-    if (!called.ok) return refuse(io, describeRefusal(called), exitCodes.failure);
+    if (!called.ok) return endWith(io, describeFailedCall(called), exitCodes.failure);
     const { answer } = called;
     results.push({ upstream, ...answer });
     if (asJson) continue;
@@ -109,14 +104,4 @@ function describeRest(member: Member | undefined, action: Change["action"]): str
   const { connections, health, reason } = member;
   if (action === "disable") return connections > 0 ? ` Connections through it: ${connections}.` : "";
   return health === "healthy" ? "" : ` It is ${health} (${String(reason)}).`;
-}
-
-function describeRefusal({
-  status,
-  message,
-}: {
-  readonly status: number | undefined;
-  readonly message: string;
-}): string {
-  return status === undefined ? message : `The sidecar refused (${status}): ${message}`;
 }

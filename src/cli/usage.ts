@@ -1,10 +1,11 @@
 import { isRecord } from "../config/plain-data.ts";
 import { quoteValue } from "../config/problem.ts";
 import { formatJson } from "../escape-text.ts";
-import { askSidecar, readDetail, readJson } from "./ask-sidecar.ts";
+import { describeRefusal, findExitCode } from "./ask-answer.ts";
+import { askSidecar, readJson } from "./ask-sidecar.ts";
 import { createCommand } from "./command.ts";
 import { findSidecar, sidecarArgs } from "./find-sidecar.ts";
-import { type CliIo, exitCodes } from "./io.ts";
+import { endWith, exitCodes } from "./io.ts";
 import { formatUsage } from "./usage-table.ts";
 
 const KINDS = ["user", "client", "target", "upstream"] as const;
@@ -29,24 +30,23 @@ export const usage = createCommand({
   },
   async run(input) {
     const { io, value, has } = input;
-    if (has("json") && has("csv")) return refuse(io, "Found --json and --csv. Give one of them.", exitCodes.usage);
+    if (has("json") && has("csv")) return endWith(io, "Found --json and --csv. Give one of them.", exitCodes.usage);
     const by = value("by") ?? "user";
     if (!KINDS.some((kind) => kind === by))
-      return refuse(io, `--by is ${quoteValue(by)}. Wanted is one of ${KINDS.join(", ")}.`, exitCodes.usage);
+      return endWith(io, `--by is ${quoteValue(by)}. Wanted is one of ${KINDS.join(", ")}.`, exitCodes.usage);
     const top = value("top") ?? "20";
     if (!/^[1-9][0-9]{0,4}$/.test(top))
-      return refuse(io, `--top is ${quoteValue(top)}. Wanted is a number from 1 to 10000.`, exitCodes.usage);
+      return endWith(io, `--top is ${quoteValue(top)}. Wanted is a number from 1 to 10000.`, exitCodes.usage);
     const access = await findSidecar(input, "/usage");
-    if (typeof access === "string") return refuse(io, access, exitCodes.usage);
+    if (typeof access === "string") return endWith(io, access, exitCodes.usage);
     const query = new URLSearchParams({ by, top, format: has("csv") ? "csv" : "json" });
     const since = value("since");
     if (since !== undefined) query.set("since", since);
     access.url.search = query.toString();
     const answer = await askSidecar(access, access.url, "GET");
-    if (typeof answer === "string") return refuse(io, answer, exitCodes.failure);
+    if (typeof answer === "string") return endWith(io, answer, exitCodes.failure);
     if (answer.status !== 200) {
-      const code = answer.status === 400 ? exitCodes.usage : exitCodes.failure;
-      return refuse(io, `The sidecar refused (${answer.status}): ${await readDetail(answer)}`, code);
+      return endWith(io, await describeRefusal(answer), findExitCode(answer.status));
     }
     if (has("csv")) {
       await io.print(await answer.text());
@@ -60,8 +60,3 @@ export const usage = createCommand({
     return exitCodes.ok;
   },
 });
-
-function refuse(io: CliIo, message: string, code: number): number {
-  io.tell(message);
-  return code;
-}

@@ -4,10 +4,10 @@ import type { NotifyPlan } from "../approvals/notify-operator.ts";
 import type { StateFolderPlan } from "../state/state-folder.ts";
 import { count, either, hook, settings, text } from "./fields.ts";
 import type { Materials } from "./materials.ts";
-import { checked, MALFORMED } from "./parts.ts";
 import type { Problem } from "./problem.ts";
 import type * as z from "zod";
-import { compileWebhook, findWebhookWarnings, webhookSchema } from "./webhook-schema.ts";
+import { type References, serverReferences } from "./references.ts";
+import { compileWebhook, findWebhookWarnings, noticeSchema } from "./webhook-schema.ts";
 
 /** What is told of a question. */
 export interface AskedApproval {
@@ -25,12 +25,7 @@ export interface AskedApproval {
 /** Tells an operator that somebody asks. What it gives back is ignored. */
 export type NotifyOperator = (question: AskedApproval) => unknown;
 
-/** What a webhook that only gets messages cannot have. */
-const notifySchema = checked(webhookSchema, (webhook) =>
-  webhook.cache === undefined || webhook.cache === MALFORMED
-    ? []
-    : [{ path: ["cache"], message: "Nothing is asked here, so no answer can be kept. Leave it out." }],
-);
+export const approvalsReferences: References = { texts: {}, parts: { notify: serverReferences } };
 
 export const approvalsSchema = settings({
   list: text("the path of a file")
@@ -42,11 +37,11 @@ export const approvalsSchema = settings({
     .describe("Connections that wait for an answer, and questions that are open, in all. More are refused with 429.")
     .default(256),
   maxPerClient: count(1, 100_000)
-    .describe("The same for each user, or for each client without a user (`limits.clientPrefix`).")
+    .describe("The same for each user, or for each client without a user (`limits.perClient.prefix`).")
     .default(16),
   notify: either("a function, or a map with the url of a webhook", [
     hook<NotifyOperator>("NotifyOperator", "a function"),
-    notifySchema,
+    noticeSchema,
   ])
     .describe(
       "Function or webhook that is told of each new question, with `id`, `user`, `client`, `host`, `port`, `rule` and `asked_at`. Its answer decides nothing. Default: none; `/events` has each question in any case.",

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 
 import { type AcmePlan, type ChallengePlan, identifyCertificate } from "../acme/acme-plan.ts";
 import { type AcmeSettings, readAcmeName } from "./acme-schema.ts";
+import type { ListenerAddress } from "./listener-address.ts";
 import type { Materials } from "./materials.ts";
 import { findAuthorityFaults, listPaths } from "./pem.ts";
 import { type Problem, quoteValue, readAccepted } from "./problem.ts";
@@ -11,6 +12,7 @@ import { findSecret } from "./secrets.ts";
 
 const LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory";
 const LETS_ENCRYPT_STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory";
+const LETS_ENCRYPTS: ReadonlySet<string> = new Set([LETS_ENCRYPT, LETS_ENCRYPT_STAGING]);
 
 /** Compiles how a certificate is ordered, `path` being the setting. */
 export function compileAcme(
@@ -52,13 +54,22 @@ function compileChallenge({ challenge, httpPort, webroot, dns }: AcmeSettings, f
   return { type: challenge, add: dns.add, remove: dns.remove, waitMs: readDuration(dns.wait) };
 }
 
-/** What only all listeners together show: nowhere to keep things, and one certificate that is to be ordered in two ways. */
+/** A listener as far as certificates go. */
+interface AcmeListener extends Pick<ListenerAddress, "port"> {
+  /** That of the socket which a service manager passes. */
+  readonly name?: string;
+  readonly acme?: AcmePlan;
+}
+
+/** What only all listeners together show: nowhere to keep things, one certificate that is to be ordered in two ways, and a port that is wanted twice. */
 export function findAcmeProblems(
-  listeners: readonly { readonly acme?: AcmePlan }[],
+  listeners: readonly AcmeListener[],
   state: object | undefined,
+  sidecarPort?: number,
 ): Problem[] {
   const plans = listeners.flatMap(({ acme }, at) => (acme === undefined ? [] : { acme, at }));
-  return plans.flatMap(({ acme, at }, index) => {
+  const taken = plans.flatMap(({ acme, at }) => findTakenPort(acme, at, listeners, sidecarPort));
+  const others = plans.flatMap(({ acme, at }, index) => {
     const path = ["listen", at, "tls", "acme"];
     if (state === undefined)
       return {
@@ -70,5 +81,34 @@ export function findAcmeProblems(
     if (same === undefined || isDeepStrictEqual(same.acme, acme)) return [];
     const message = `Found the same names as in listen[${same.at}], ${quoteValue(acme.names[0])} first, with other settings. One certificate is ordered in one way: write the same settings.`;
     return { path, message };
+  });
+  return [...others, ...taken];
+}
+
+/** The listener for `http-01` is bound to all addresses: no other one can have its port. */
+function findTakenPort(
+  { challenge }: AcmePlan,
+  at: number,
+  listeners: readonly AcmeListener[],
+  sidecarPort: number | undefined,
+): Problem[] {
+  if (challenge.type !== "http-01" || !("port" in challenge)) return [];
+  const { port } = challenge;
+  // Where the socket of a name is, the service manager says.
+  const other = listeners.findIndex((listener) => listener.port === port && listener.name === undefined);
+  const owner = other >= 0 ? `listen[${other}]` : sidecarPort === port ? "the sidecar" : undefined;
+  if (owner === undefined) return [];
+  const message = `Port ${port} is that of ${owner}, and "http-01" needs it for itself while the authority looks. Set "httpPort" to another that port 80 of the names leads to, or "challenge" to "tls-alpn-01".`;
+  return [{ path: ["listen", at, "tls", "acme", "httpPort"], message }];
+}
+
+/** Warns of authorities that `clients` keeps out: they look from addresses that nobody knows before. */
+export function findAcmeWarnings(listeners: readonly AcmeListener[], clients: object | undefined): Problem[] {
+  if (clients === undefined) return [];
+  return listeners.flatMap(({ acme }, at) => {
+    if (acme?.challenge.type !== "tls-alpn-01" || !LETS_ENCRYPTS.has(acme.directory)) return [];
+    const message =
+      '"clients" lets only some addresses connect, and Let\'s Encrypt looks from several that it does not publish: with "tls-alpn-01" over this listener it is refused. Set "challenge" to "http-01" or "dns-01".';
+    return { path: ["listen", at, "tls", "acme", "challenge"], message };
   });
 }

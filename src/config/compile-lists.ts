@@ -84,7 +84,7 @@ export function* compileListsInSteps(
       return { faults: found.problems.map((fault) => formatProblem({ ...fault, path: [] })), entries: found.entries };
     },
     compile: (next) => compilePolicy(config, readRules(config, materials, next)),
-    locate: (rule, question) => locateEntries(config, texts, rule, question),
+    locate: (rule, question, inUse = texts) => locateEntries(config, inUse, rule, question),
   };
   return { plan: used.size > 0 ? plan : undefined, rules, problems, warnings };
 }

@@ -13,7 +13,7 @@ import { type Problem, readAccepted } from "./problem.ts";
 import { readDuration } from "./quantity.ts";
 import type { Config } from "./schema.ts";
 import { findSecret } from "./secrets.ts";
-import { parseUserTemplate } from "./user-template.ts";
+import { findControl, parseUserTemplate } from "./user-template.ts";
 
 /** The upstreams of a configuration that PAC files choose. */
 interface CompiledPacs {
@@ -46,10 +46,27 @@ export function compilePacs({ upstreams }: Pick<Config, "upstreams">, materials:
 }
 
 /** What only the materials show to be wrong in upstreams that have a PAC file, even where they contradict themselves. */
-export function findPacProblems(upstreams: Config["upstreams"], { files }: Materials): Problem[] {
-  return Object.entries(upstreams).flatMap(([name, written]) =>
-    isPac(written) && written.ca !== undefined ? findAuthorityFaults(written.ca, ["upstreams", name, "ca"], files) : [],
-  );
+export function findPacProblems(upstreams: Config["upstreams"], materials: Materials): Problem[] {
+  return Object.entries(upstreams).flatMap(([name, written]) => {
+    if (!isPac(written)) return [];
+    const path = ["upstreams", name];
+    const { ca, logins = {} } = written;
+    return [
+      ...(ca === undefined ? [] : findAuthorityFaults(ca, [...path, "ca"], materials.files)),
+      ...findLoginProblems(written, path, materials),
+      ...Object.entries(logins).flatMap(([proxy, login]) =>
+        findLoginProblems(login, [...path, "logins", proxy], materials),
+      ),
+    ];
+  });
+}
+
+type Login = Pick<PacSettings, "username" | "password">;
+
+function findLoginProblems(login: Login, path: readonly PropertyKey[], materials: Materials): Problem[] {
+  const credentials = compileLogin(login, materials);
+  const message = credentials && findControl(credentials);
+  return message === undefined ? [] : [{ path: [...path], message }];
 }
 
 /** Whether the settings of an upstream are those of one with a PAC file. */
@@ -71,15 +88,15 @@ function compileRoots({ ca }: PacSettings, { files }: Materials): { readonly ca?
   return ca === undefined ? {} : { ca: listPaths(ca).map((path) => files.get(path) ?? "") };
 }
 
+function compileLogin({ username, password }: Login, materials: Materials): Hop["credentials"] {
+  if (username === undefined) return undefined;
+  const user = readAccepted(parseUserTemplate(username));
+  return { user, password: findSecret(password, materials) ?? new Secret("") };
+}
+
 /** Finds the credentials for a proxy: those for its host and port, then those for its host, then those for all. */
 function compileLogins(settings: PacSettings, materials: Materials): PacPlan["credentials"] {
-  const create = ({ username, password }: Pick<PacSettings, "username" | "password">): Hop["credentials"] =>
-    username === undefined
-      ? undefined
-      : {
-          user: readAccepted(parseUserTemplate(username)),
-          password: findSecret(password, materials) ?? new Secret(""),
-        };
+  const create = (login: Login) => compileLogin(login, materials);
   const forAll = create(settings);
   const byProxy = new Map<string, Hop["credentials"]>();
   for (const [proxy, login] of Object.entries(settings.logins ?? {})) {

@@ -1,9 +1,11 @@
+import { formatTime } from "../escape-text.ts";
 import type { ListenerCertificate, TlsPlan } from "../proxy/accept/listener-tls.ts";
 import { readPemCertificates } from "../protocol/tls/read/pem-certificates.ts";
 import { type FileGroup, followed } from "./follow-files.ts";
-import { listPemFiles, type Materials } from "./materials.ts";
+import type { Materials } from "./materials.ts";
 import { findAuthorityFaults, listPaths, readPair } from "./pem.ts";
 import { type Checked, type Problem, quoteValue } from "./problem.ts";
+import { listPemFiles, pemTexts } from "./references.ts";
 import type { TlsSettings } from "./tls-schema.ts";
 
 /** The files, and the time at which certificates must be valid. */
@@ -93,7 +95,7 @@ export function followTlsFiles(
   plan: TlsPlan,
   materials: Pick<Materials, "files" | "folder">,
 ): TlsFiles {
-  const names = listPemFiles({ listen: [tls] }, () => true);
+  const names = listPemFiles(tls, { texts: pemTexts });
   return {
     listener,
     plan,
@@ -138,13 +140,8 @@ function findDateFault(
   now: number,
 ): string | undefined {
   if (now < validFromDate.getTime())
-    return `The certificate ${quoteValue(file)} is not valid before ${formatTime(validFromDate)}. Wait, or correct the clock of this machine, which says ${formatTime(new Date(now))}.`;
+    return `The certificate ${quoteValue(file)} is not valid before ${formatTime(validFromDate)}. Wait, or correct the clock of this machine, which says ${formatTime(now)}.`;
   if (now > validToDate.getTime())
     return `The certificate ${quoteValue(file)} expired at ${formatTime(validToDate)}. Renew it.`;
   return undefined;
-}
-
-/** `2026-11-22 06:00:00 UTC`. */
-function formatTime(time: Date): string {
-  return `${time.toISOString().slice(0, 19).replace("T", " ")} UTC`;
 }

@@ -12,7 +12,7 @@ import { findSecret } from "./secrets.ts";
 import type { Config } from "./schema.ts";
 import type { UpstreamSettings } from "./upstream-schema.ts";
 import { parseUpstreamUrl } from "./upstream-url.ts";
-import { parseUserTemplate } from "./user-template.ts";
+import { findControl, parseUserTemplate } from "./user-template.ts";
 
 /** Compiles the named upstreams, and the one that `upstream` makes. Reports certificates and keys that cannot be used. */
 export function compileUpstreams(
@@ -135,7 +135,8 @@ export function findCredentialProblem({ kind, credentials }: Hop): string | unde
   if (credentials === undefined) return undefined;
   const user = typeof credentials.user === "string" ? credentials.user : credentials.user.texts;
   const password = credentials.password.reveal();
-  if (/\p{Cc}/u.test(user + password)) return "The user name or the password has a control character. Leave it out.";
+  const fault = findControl(credentials);
+  if (fault !== undefined) return fault;
   if (kind === "http" || kind === "https") {
     if (!user.includes(":")) return undefined;
     return "The user name has a colon, which Basic and Digest cannot carry (RFC 7617). Ask for a user name without one.";

@@ -8,7 +8,7 @@ import type { UserStore } from "../proxy/auth/user-store.ts";
 import type { SplicePlan } from "../proxy/flow/engine.ts";
 import type { Runtime, Timeouts } from "../proxy/runtime.ts";
 import { writeEstablished } from "../proxy/read/reply.ts";
-import { findAcmeProblems } from "./compile-acme.ts";
+import { findAcmeProblems, findAcmeWarnings } from "./compile-acme.ts";
 import { type ApprovalsPlan, compileApprovals, findApprovalWarnings } from "./approvals-schema.ts";
 import { type BrowserPac, compileBrowserPac } from "./browser-pac.ts";
 import { type CompiledListener, compileListeners } from "./compile-listener.ts";
@@ -23,25 +23,26 @@ import type { FileGroup } from "./follow-files.ts";
 import { takeFingerprintsInSteps } from "./fingerprints.ts";
 import { compileForward } from "./forward.ts";
 import { followTrustFiles, type RenewTrust } from "./follow-trust.ts";
-import { compileExempt } from "./exempt-schema.ts";
+import { compileExempt, listExemptNames } from "./exempt-schema.ts";
 import { findRuleWebhookProblems, findRuleWebhookWarnings } from "./rule-webhook-schema.ts";
 import { findTokenWarnings } from "./token-users-schema.ts";
 import { findWebhookWarnings, type WebhookSettings } from "./webhook-schema.ts";
 import { findUnreachableInSteps } from "./find-unreachable-rules.ts";
 import { compileListsInSteps } from "./compile-lists.ts";
 import type { ListsPlan } from "../lists/list-source.ts";
-import { compileLimits } from "./limits-schema.ts";
+import { compileLimits, fillInConnections, findIdleLimits } from "./limits-schema.ts";
+import { hasCertifiedUsers } from "./listener-schema.ts";
 import type { Materials } from "./materials.ts";
 import { MALFORMED, type Parts, readWhole } from "./parts.ts";
 import type { Checked, Problem } from "./problem.ts";
 import { readDuration, readSize } from "./quantity.ts";
-import { compileRedis, findRedisProblems } from "./redis-schema.ts";
+import { compileRedis, findRedisProblems, findUnshared } from "./redis-schema.ts";
 import { findEditProblems, findEditWarnings } from "./request-edits.ts";
 import { findReportWarnings } from "./report-mode.ts";
 import { listSecrets, redactInSteps } from "./secrets.ts";
 import { compileSidecar, findSidecarProblems, type SidecarPlan } from "./sidecar.ts";
 import type { Config } from "./schema.ts";
-import { compileTelemetry, findTelemetryProblems } from "./telemetry.ts";
+import { compileTelemetry } from "./telemetry.ts";
 import type { TelemetryPlan } from "../telemetry/telemetry-plan.ts";
 import { compileCalendar, compileState, findForgottenQuotas } from "./state.ts";
 import type { EnvironmentRoutes } from "../proxy/route/route.ts";
@@ -92,6 +93,8 @@ export interface CompiledConfig {
   readonly trustFiles?: FileGroup<RenewTrust>;
   /** Warnings for the operator. */
   readonly warnings: readonly Problem[];
+  /** Settings without a value, whose default is less where the process has no room for it. */
+  readonly derived: readonly "limits.connections"[];
   /** The effective configuration for people: defaults filled in, secrets redacted. Plain JSON. */
   readonly effective: Readonly<Record<string, unknown>>;
   /** Hashes of what `effective` does not show. */
@@ -135,19 +138,28 @@ export function* compileInSteps(
   if (users.ok) problems.push(...findDigestProblems(config, users.value));
   problems.push(...findSidecarProblems(config.sidecar, materials), ...findRedisProblems(config.state, materials));
   const state = compileState(config.state, materials);
-  problems.push(...findTelemetryProblems(config.telemetry, materials), ...findEditProblems(config.rules, materials));
-  problems.push(...findRuleWebhookProblems(config.rules, materials));
-  const { telemetry, warnings: telemetryWarnings } = compileTelemetry(config.telemetry, materials);
+  const { telemetry, warnings: telemetryWarnings } = keep(compileTelemetry(config.telemetry, materials));
+  problems.push(...findEditProblems(config.rules, materials), ...findRuleWebhookProblems(config.rules, materials));
   const { plan: approvals } = keep(compileApprovals(config.approvals, materials, state, hookMs));
   const { redis, warnings: redisWarnings } = compileRedis(config.state, materials);
   const lists = keep(yield* compileListsInSteps(config, materials, state));
-  problems.push(...findForgottenQuotas(config, [state, redis]), ...findAcmeProblems(listeners, state));
+  problems.push(...findForgottenQuotas(config, [state, redis]));
+  problems.push(...findAcmeProblems(listeners, state, config.sidecar?.port));
   if (problems.length > 0 || !users.ok) return { ok: false, problems };
   const log = compileLog(config.log, materials);
   const authenticator = compileAuthenticator(config, users.value);
   const rules = readRules(config, materials, lists.plan?.texts);
   const policy = yield* compilePolicy(config, rules);
-  const runtime = compileRuntime(config, { authenticator, policy, forward, upstreams, pacs, environment });
+  const limits = fillInConnections(config.limits);
+  const runtime = compileRuntime(config, {
+    limits: compileLimits(limits, listOwnLimits(config.users)),
+    authenticator,
+    policy,
+    forward,
+    upstreams,
+    pacs,
+    environment,
+  });
   const webhook = findUsersWebhook(config.users);
   const usersFile = compileUsersFile(config, materials, runtime);
   const trustFiles = followTrustFiles(config, materials);
@@ -179,8 +191,15 @@ export function* compileInSteps(
       ...(trustFiles && { trustFiles }),
       warnings: [
         ...warnings,
+        ...findAcmeWarnings(listeners, config.clients),
         ...pacWarnings,
         ...redisWarnings,
+        ...findUnshared(config),
+        ...findIdleLimits(
+          limits,
+          Array.from(listOwnLimits(config.users), ([, own]) => own),
+          hasUsers(config),
+        ),
         ...telemetryWarnings,
         ...findLogWarnings(config.log),
         ...lists.warnings,
@@ -194,7 +213,8 @@ export function* compileInSteps(
         ...findApprovalWarnings(config.approvals),
         ...findReportWarnings(config),
       ],
-      effective: yield* describeEffective(config, log.access),
+      derived: config.limits.connections === undefined ? ["limits.connections"] : [],
+      effective: yield* describeEffective({ ...config, limits }, log.access),
       reload: config.reload,
       watch: config.watch,
       fingerprints: yield* takeFingerprintsInSteps(config, materials),
@@ -269,7 +289,7 @@ function compileUsersFile(config: Config, materials: Materials, runtime: Runtime
 /** The name of this proxy in `Proxy-Agent`, `Proxy-Status` and `Via`. */
 const AGENT = "penstock";
 
-type RuntimeParts = Pick<Runtime, "authenticator" | "policy" | "forward" | "upstreams"> & {
+type RuntimeParts = Pick<Runtime, "authenticator" | "policy" | "forward" | "upstreams" | "limits"> & {
   readonly pacs: ReadonlyMap<string, PacPlan>;
   readonly environment: EnvironmentRoutes | undefined;
 };
@@ -282,7 +302,6 @@ function compileRuntime(config: Config, { environment, pacs, ...parts }: Runtime
     ...(config.dns.nat64 !== undefined && { nat64: compileNat64(config.dns.nat64) }),
     inspect: config.inspect,
     timeouts: compileTimeouts(config.timeouts),
-    limits: compileLimits(config.limits, listOwnLimits(config.users)),
     ...(config.clients && { clients: compileAddressSet(config.clients) }),
     agent: AGENT,
     established: writeEstablished(AGENT),
@@ -323,6 +342,10 @@ function compileTimeouts(timeouts: Config["timeouts"]): Timeouts {
     hookMs: readDuration(timeouts.hook),
     askMs: readDuration(timeouts.ask),
   };
+}
+
+function hasUsers({ users, auth, listen }: Config): boolean {
+  return users !== undefined || hasCertifiedUsers(listen) || listExemptNames(auth.exempt).length > 0;
 }
 
 /** The limits of users that have limits of their own. */

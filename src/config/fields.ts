@@ -96,8 +96,22 @@ export function count(min: number, max: number) {
     typeof input === "string"
       ? `${describeWrong(input, wanted, isDigits(input) ? quoteValue : unquoted)}${isDigits(input) ? " Leave out the quotes." : ""}`
       : describeWrong(input, wanted);
-  return z.int({ error }).min(min, { error }).max(max, { error });
+  return z.core._int(Whole, { error }).min(min, { error }).max(max, { error });
 }
+
+/**
+ * A whole number. At a fraction the library's own one forbids all further checks, of
+ * the maps around it, too: what contradicts itself there would not be told.
+ */
+const Whole = z.core.$constructor<z.ZodNumberFormat, z.core.$ZodNumberFormatDef>("Whole", (self, definition) => {
+  z.ZodNumberFormat.init(self, definition);
+  const check = self._zod.check.bind(self._zod);
+  self._zod.check = (payload) => {
+    const end = check(payload);
+    for (const issue of payload.issues) if (issue.continue === false) Reflect.deleteProperty(issue, "continue");
+    return end;
+  };
+});
 
 /** A part of the whole. */
 export function fraction() {

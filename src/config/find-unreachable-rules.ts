@@ -1,5 +1,5 @@
 import { AddressSet } from "../address/address-set.ts";
-import { isStep, runAtOnce, type Steps } from "../steps.ts";
+import { isStep, type Steps } from "../steps.ts";
 import type { Cidr } from "../address/cidr.ts";
 import type { Rule } from "../proxy/policy/policy.ts";
 import type { ParameterCondition } from "../proxy/policy/rule-list.ts";
@@ -13,13 +13,9 @@ const MAX_RULES = 1000;
 
 /**
  * Finds rules that can never match, because one earlier rule decides about everything that they could
- * match. Does not find rules that only several earlier ones cover together.
+ * match. Does not find rules that only several earlier ones cover together. The rules at the positions
+ * of `changing` have lists that change: nothing is said of them.
  */
-export function findUnreachableRules(rules: readonly Rule[]): Problem[] {
-  return runAtOnce(findUnreachableInSteps(rules));
-}
-
-/** `findUnreachableRules`, in steps. The rules at the positions of `changing` have lists that change: nothing is said of them. */
 export function* findUnreachableInSteps(
   rules: readonly Rule[],
   changing: ReadonlySet<number> = new Set(),

@@ -1,4 +1,4 @@
-import { isStep, runAtOnce, type Steps } from "../steps.ts";
+import { isStep, type Steps } from "../steps.ts";
 import { isRecord } from "./plain-data.ts";
 import type { Materials } from "./materials.ts";
 import { formatPath, quoteValue } from "./problem.ts";
@@ -9,11 +9,6 @@ import { nameEntry, redact } from "./secrets.ts";
  * functions, and the content of files and variables; by a description of their
  * place. Only for comparing within this process.
  */
-export function takeFingerprints(config: object, materials: Materials): ReadonlyMap<string, string> {
-  return runAtOnce(takeFingerprintsInSteps(config, materials));
-}
-
-/** `takeFingerprints`, in steps. */
 export function* takeFingerprintsInSteps(
   config: object,
   { files, variables }: Materials,
@@ -41,11 +36,6 @@ export function* takeFingerprintsInSteps(
 }
 
 /** One line for each thing of the same place that has another content. */
-export function diffFingerprints(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): string[] {
-  return runAtOnce(diffFingerprintsInSteps(before, after));
-}
-
-/** `diffFingerprints`, in steps. */
 export function* diffFingerprintsInSteps(
   before: ReadonlyMap<string, string>,
   after: ReadonlyMap<string, string>,

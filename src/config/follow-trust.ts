@@ -2,14 +2,16 @@ import type { PoolPlan } from "../proxy/route/pool-plan.ts";
 import { listMemberHops, mapHops } from "../proxy/route/map-hops.ts";
 import type { Hop } from "../proxy/route/hop.ts";
 import type { Runtime } from "../proxy/runtime.ts";
-import { compileForward } from "./forward.ts";
+import { compileForward, forwardReferences } from "./forward.ts";
 import type { PacSource } from "../pac/followed-pac.ts";
 import type { PacPlan } from "../proxy/pac/pac-plan.ts";
 import { compilePacs } from "./compile-pac.ts";
 import { compileUpstreams } from "./compile-upstream.ts";
 import { type FileGroup, followed } from "./follow-files.ts";
-import { listPemFiles, type Materials } from "./materials.ts";
+import type { Materials } from "./materials.ts";
+import { listPemFiles } from "./references.ts";
 import type { Config } from "./schema.ts";
+import { upstreamsReferences } from "./upstreams-schema.ts";
 
 /** New certificates. */
 export interface RenewTrust {
@@ -21,7 +23,12 @@ export interface RenewTrust {
 
 /** The certificates for upstreams and origins, to be read again when their files change; undefined when there are none. */
 export function followTrustFiles(config: Config, materials: Materials): FileGroup<RenewTrust> | undefined {
-  const names = listPemFiles(config, ([section]) => section === "upstreams" || section === "forward");
+  const names = [
+    ...new Set([
+      ...listPemFiles(config.upstreams, upstreamsReferences),
+      ...listPemFiles(config.forward, forwardReferences),
+    ]),
+  ];
   if (names.length === 0) return undefined;
   return {
     files: followed(names, materials),

@@ -7,6 +7,9 @@ import type { Materials } from "./materials.ts";
 import { findAuthorityFaults, listPaths } from "./pem.ts";
 import type { Problem } from "./problem.ts";
 import { readDuration } from "./quantity.ts";
+import { pemTexts, type References } from "./references.ts";
+
+export const forwardReferences: References = { texts: pemTexts };
 
 /** How HTTP requests with a whole URI are forwarded. */
 export const forwardSchema = settings({

@@ -2,6 +2,7 @@ import type * as z from "zod";
 
 import type { Limits, Quota, Rate, Share, UserShare } from "../proxy/limit/limits.ts";
 import { bandwidth, count, duration, either, rate, settings, size, word } from "./fields.ts";
+import type { Problem } from "./problem.ts";
 import { formatDecimalSize, readBandwidth, readDuration, readRate, readSize } from "./quantity.ts";
 
 /** Milliseconds of unused bandwidth that may be used at once, when `burst` does not say. So little that ten seconds are exact. */
@@ -77,7 +78,11 @@ const prefixSchema = settings({
   .prefault({});
 
 export const limitsSchema = settings({
-  connections: count(1, 1_000_000).describe("Client connections at once, over all listeners.").default(10_000),
+  connections: count(1, 1_000_000)
+    .describe(
+      "Client connections at once, over all listeners. Default: 10,000, or as many as the limit of open files allows where that is fewer.",
+    )
+    .optional(),
   rate: rateOf("over all listeners"),
   bandwidth: bandwidthOf("over all connections"),
   burst: burst(),
@@ -111,11 +116,21 @@ export const limitsSchema = settings({
   .describe("Limits on connections, rates, bandwidth and request heads.")
   .prefault({});
 
-type LimitsSettings = z.output<typeof limitsSchema>;
+type WrittenLimits = z.output<typeof limitsSchema>;
+/** With the connections that hold. */
+type LimitsSettings = WrittenLimits & { readonly connections: number };
 /** Limits of one user, as written. */
 export type OwnLimits = Exclude<z.output<typeof ownLimitsSchema>, undefined>;
 type Bandwidth = NonNullable<Share["bandwidth"]>;
 type BandwidthSetting = z.output<ReturnType<typeof bandwidthOf>>;
+
+/** Connections where the configuration says nothing. Fewer where the process may not open files for so many. */
+const DEFAULT_CONNECTIONS = 10_000;
+
+export function fillInConnections(limits: WrittenLimits): LimitsSettings {
+  const { connections = DEFAULT_CONNECTIONS } = limits;
+  return { ...limits, connections };
+}
 
 /** Compiles the limits. `own` has the limits of users that have limits of their own. */
 export function compileLimits(
@@ -145,6 +160,31 @@ export function compileLimits(
     clientPrefix: perClient.prefix,
     head: { maxBytes: readSize(limits.headBytes), maxFields: limits.headFields },
   };
+}
+
+/** Settings of limits that change nothing. `own` as above. */
+export function findIdleLimits(limits: LimitsSettings, own: readonly OwnLimits[], hasUsers: boolean): Problem[] {
+  const { perUser, perClient, perTarget, onQuota } = limits;
+  const problems: Problem[] = [];
+  const tell = (path: Problem["path"], message: string): void =>
+    void problems.push({ path: ["limits", ...path], message });
+  const { connections, ...others } = perUser;
+  if (!hasUsers && (connections > 0 || Object.values(others).some((value) => value !== undefined)))
+    tell(["perUser"], 'There are no users, so it limits nobody. Set "users", or limit each address with "perClient".');
+  const slow = ({ rate: written, bandwidth: bytes }: Partial<OwnLimits>) =>
+    written !== undefined || bytes !== undefined;
+  const shares: readonly (readonly [path: string[], share: Partial<OwnLimits>, users?: readonly OwnLimits[]])[] = [
+    [[], { rate: limits.rate, bandwidth: limits.bandwidth, burst: limits.burst }],
+    [["perUser"], perUser, own],
+    [["perClient"], perClient],
+    [["perTarget"], perTarget],
+  ];
+  for (const [path, share, users = []] of shares)
+    if (share.burst !== undefined && ![share, ...users].some(slow))
+      tell([...path, "burst"], 'It changes nothing: there is no "rate" or "bandwidth" beside it.');
+  if (onQuota === "end" && ![perUser, ...own].some(({ bytes }) => compileQuota(bytes) !== undefined))
+    tell(["onQuota"], 'It changes nothing: there is no quota ("bytes").');
+  return problems;
 }
 
 type ShareSettings = Pick<LimitsSettings, "connections" | "rate" | "bandwidth" | "burst">;

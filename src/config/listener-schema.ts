@@ -11,6 +11,7 @@ import {
 } from "./listener-address.ts";
 import { MALFORMED, type Parts, type PartsOf } from "./parts.ts";
 import type { Problem } from "./problem.ts";
+import { pemTexts, type References, secretTexts } from "./references.ts";
 import { explainUrl } from "./target-pattern.ts";
 import { tlsSchema, type TlsSettings } from "./tls-schema.ts";
 
@@ -56,6 +57,8 @@ const listener = either('"host:port", a port or { host, port }', [
       .default([]),
   }),
 ]);
+
+export const listenReferences: References = { texts: { ...secretTexts, ...pemTexts } };
 
 export const listenSchema = list(listener, "a list of addresses to listen on")
   .describe(

@@ -4,6 +4,7 @@ import { parseCidr } from "../address/cidr.ts";
 import { duration, either, list, settings, text, textPatterns } from "./fields.ts";
 import { checked, MALFORMED, type Parts } from "./parts.ts";
 import { type Problem, quoteNamed, quoteValue } from "./problem.ts";
+import type { References } from "./references.ts";
 import { suggest } from "./suggest.ts";
 
 const fileList = settings({
@@ -39,6 +40,8 @@ export type ListSettings = z.output<typeof listSettings>;
 
 /** An entry of a rule, a named list (`@dev`), or a list in a file or at a URL. */
 export type ListEntry = string | ListSettings;
+
+export const listsReferences: References = { texts: { file: "list" }, isNamed: true };
 
 /** The lists that rules name. */
 export const listsSchema = checked(

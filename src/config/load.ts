@@ -4,8 +4,9 @@ import { findPacFault } from "../pac/pac-files.ts";
 import { readListCopy } from "../lists/list-copies.ts";
 import { checkInSteps } from "./check.ts";
 import { type CompiledConfig, compileInSteps, findMaterialProblems } from "./compile.ts";
-import { findConfigFile, type FindOptions, type FoundConfig } from "./find-config-file.ts";
-import { gatherMaterials, listVariables, type Materials } from "./materials.ts";
+import { completeVariables, findConfigFile, type FindOptions, type FoundConfig } from "./find-config-file.ts";
+import { gatherMaterials, listNamedFiles, listVariables, type NamedFile } from "./gather-materials.ts";
+import type { Materials } from "./materials.ts";
 import { applyOverrides, attachOrigins, type Flags } from "./overrides.ts";
 import { attachPlaces } from "./places.ts";
 import { isRecord, type PlainData, withoutRefused } from "./plain-data.ts";
@@ -34,6 +35,8 @@ export interface LoadOptions extends FindOptions {
   readonly findList?: (key: string) => string | undefined;
   /** Report lists that cannot be used even where their last good text is kept. */
   readonly strictLists?: boolean;
+  /** Says what is wrong with the files that it depends on, by settings and absolute paths; the first is the configuration. */
+  readonly judgeFiles?: (files: readonly NamedFile[]) => readonly Problem[];
   /** What this load is to replace. A file that is gone or sets nothing any more does not bring back the defaults. */
   readonly inUse?: Pick<LoadedConfig, "file" | "setsNothing">;
 }
@@ -49,6 +52,8 @@ export interface LoadedConfig {
 /** The result of loading. `file` is known even when it cannot be used. */
 export type LoadResult = Checked<LoadedConfig> & {
   readonly file?: string;
+  /** It is that of the system folder, since the working folder has none. */
+  readonly isSystem?: true;
   /** Every file that it depends on, absolute, whether it could be read or not. */
   readonly files: readonly string[];
   /** Warnings for the operator. */
@@ -62,13 +67,14 @@ export type LoadResult = Checked<LoadedConfig> & {
  * and compiles it; or reports everything that is wrong at once.
  */
 export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
-  const { folder, variables, flags, terminal } = options;
+  const { folder, flags, terminal } = options;
   const found = await findConfigFile(options);
   if (!found.ok) return { ...found, warnings: [], files: [] };
-  const { file } = found.value;
+  const { file, isSystem } = found.value;
   if (file === undefined && options.inUse?.file !== undefined) return tellGone(options.inUse.file);
-  const similar = warnOfSimilar(found.value);
-  const named = file === undefined ? {} : { file };
+  const variables = completeVariables(options, file);
+  const similar = warnOfSeen(found.value);
+  const named = file === undefined ? {} : { file, ...(isSystem && { isSystem }) };
   const read = file === undefined ? emptyConfig : await readConfigFile(file, options);
   const scripts = [...(file === undefined ? [] : [file]), ...(options.modules?.files ?? [])];
   if (!read.ok) return { ...read, warnings: similar, files: scripts, ...named };
@@ -98,7 +104,8 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
     : { ok: false, problems: [...checked.problems, ...findMaterialProblems(checked.parts, materials)] };
   const pacProblems = compiled.ok ? await findPacProblems(compiled.value.pacs) : [];
   const complete = (list: readonly Problem[]) => attachPlaces(attachOrigins(list, over), source);
-  const faults = [...(compiled.ok ? [] : compiled.problems), ...pacProblems, ...missing];
+  const unusable = options.judgeFiles?.(listFiles(over.raw, scripts, home)) ?? [];
+  const faults = [...(compiled.ok ? [] : compiled.problems), ...pacProblems, ...missing, ...unusable];
   const problems = [...over.problems, ...complete([...refused, ...withoutRefused(faults, refused)])];
   const told = compiled.ok
     ? [...compiled.value.warnings, ...findExpiredRules(compiled.value.runtime.policy, Date.now())]
@@ -109,7 +116,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
     return { ok: false, problems, warnings, files, ...named, ...(texts && { texts }) };
   return {
     ok: true,
-    value: { compiled: compiled.value, ...(setsNothing && { setsNothing }), ...named },
+    value: { compiled: compiled.value, ...(setsNothing && { setsNothing }), ...(file !== undefined && { file }) },
     warnings,
     files,
     ...named,
@@ -121,6 +128,12 @@ function findLastList({ findList, strictLists }: LoadOptions): NonNullable<Mater
   return (key, state) =>
     findList?.(key) ??
     (state === undefined || (strictLists === true && key.startsWith("file ")) ? undefined : readListCopy(state, key));
+}
+
+/** The files of a configuration, the modules that it is made of first. */
+function listFiles(raw: unknown, scripts: readonly string[], home: string): NamedFile[] {
+  const modules = scripts.map((name): NamedFile => ({ path: [], kind: "config", name }));
+  return [...modules, ...listNamedFiles(raw).map((each) => ({ ...each, name: resolve(home, each.name) }))];
 }
 
 /** An editor or a deployment may be about to write it. */
@@ -151,13 +164,14 @@ const emptyConfig: Checked<PlainData & { source?: never }> & { texts?: never } =
   value: { value: {}, problems: [] },
 };
 
-function warnOfSimilar(found: FoundConfig): Problem[] {
-  if (found.file !== undefined) return [];
-  return found.similar.map((name) => {
+function warnOfSeen({ similar = [], unseen }: FoundConfig): Problem[] {
+  const warnings = similar.map((name) => {
     const ending = /(json|ya?ml|toml)/i.exec(name)?.[1]?.toLowerCase();
     return {
       path: [],
       message: `${name} looks like a configuration file, and is not read. Name it proxy.config.${ending ?? "ts"}, or read it with --config.`,
     };
   });
+  if (unseen === undefined) return warnings;
+  return [...warnings, { path: [], message: `${unseen} Run this as root if that of the service is meant.` }];
 }

@@ -15,6 +15,7 @@ export function locateInJson(text: string, wanted: Wanted): void {
 export function locateInScript(text: string, wanted: Wanted, open?: OpenModule): void {
   const { exported, ...module } = readTopLevel(text);
   const opened = { text, ...module, ...(open && { open }) };
+  wanted.at = exported === undefined ? undefined : skipSpace(text, exported);
   if (exported !== undefined) new ScriptLocator(opened).locateValue(exported, wanted);
 }
 

@@ -1,8 +1,8 @@
 import { dirname, resolve } from "node:path";
 
-import { findConfigFile } from "./find-config-file.ts";
+import { completeVariables, findConfigFile, type FoundConfig } from "./find-config-file.ts";
 import type { LoadOptions } from "./load.ts";
-import { listVariables } from "./materials.ts";
+import { listVariables } from "./gather-materials.ts";
 import { applyOverrides } from "./overrides.ts";
 import { readList, readRecord } from "./plain-data.ts";
 import type { Problem } from "./problem.ts";
@@ -21,10 +21,14 @@ interface LocatedToken {
 export interface LocatedSidecar {
   /** The configuration file, absolute; undefined where there is none. */
   readonly file: string | undefined;
+  /** Why nobody knows whether the system folder has one. */
+  readonly unseen: string | undefined;
   /** Undefined where it cannot be found. */
   readonly at: SidecarPlan["at"] | undefined;
   /** Those that can be found, the one that may do everything first. */
   readonly tokens: readonly LocatedToken[];
+  /** Why others cannot be found: whole sentences. */
+  readonly missing: readonly string[];
   /** How to verify it; undefined where it speaks no TLS. */
   readonly trust: SidecarTrust | undefined;
   /** Those that may hide the address. */
@@ -36,9 +40,10 @@ export interface LocatedSidecar {
  * a proxy runs on when the file on disk has become invalid, and is asked then, too.
  */
 export async function locateSidecar(options: Omit<LoadOptions, "terminal">): Promise<LocatedSidecar> {
-  const { folder, variables, flags } = options;
+  const { folder, flags } = options;
   const found = await findConfigFile(options);
-  const file = found.ok ? found.value.file : undefined;
+  const { file, unseen }: Partial<FoundConfig> = found.ok ? found.value : {};
+  const variables = completeVariables(options, file);
   const read = file === undefined ? undefined : await readConfigFile(file, options);
   const value = read?.ok ? read.value.value : {};
   const over = applyOverrides(value, variables, flags, folder, listVariables(value));
@@ -48,36 +53,44 @@ export async function locateSidecar(options: Omit<LoadOptions, "terminal">): Pro
   const at = readAddress(sidecar, home);
   if (at === undefined && sidecar !== undefined)
     problems.push({ path: ["sidecar"], message: 'Found neither a port nor the path of a socket. Write "port: 9080".' });
-  const tokens = await readTokens(readRecord(sidecar), variables, home);
+  const { tokens, missing } = await readTokens(readRecord(sidecar), variables, home);
   const trust = await readTrust(readRecord(sidecar)["tls"], home);
-  return { file, at, tokens, trust, problems: [...problems, ...over.problems] };
+  return { file, unseen, at, tokens, missing, trust, problems: [...problems, ...over.problems] };
 }
 
 async function readTokens(
   { token, tokens }: Readonly<Record<string, unknown>>,
   variables: LoadOptions["variables"],
   home: string,
-): Promise<LocatedToken[]> {
+): Promise<Pick<LocatedSidecar, "tokens" | "missing">> {
   const written = [{ token, may: PERMISSIONS }, ...readList(tokens).map(readRecord)];
-  const found = written.map(async (entry): Promise<LocatedToken[]> => {
-    const text = await readToken(entry["token"], variables, home);
-    return text === undefined || text === "" ? [] : [{ token: text, may: readList(entry["may"]) }];
-  });
-  return (await Promise.all(found)).flat();
+  const found = await Promise.all(written.map((entry) => readToken(entry["token"], variables, home)));
+  return {
+    tokens: found.flatMap(({ text = "" }, at) =>
+      text === "" ? [] : [{ token: text, may: readList(written[at]?.["may"]) }],
+    ),
+    missing: found.flatMap(({ missing }) => missing ?? []),
+  };
 }
 
-/** A token that is written there, or in the variable or the file that is named there. */
+/** A token that is written there, or in the variable or the file that is named there; or why it is not known. */
 async function readToken(
   source: unknown,
   variables: LoadOptions["variables"],
   home: string,
-): Promise<string | undefined> {
-  if (typeof source === "string") return source;
+): Promise<{ readonly text?: string | undefined; readonly missing?: string }> {
+  if (typeof source === "string") return { text: source };
   const { env, file } = readRecord(source);
-  if (typeof env === "string") return variables[env];
-  if (typeof file !== "string") return undefined;
-  const read = await readTextFile(resolve(home, file), "secret");
-  return read.ok ? read.text.replace(/\r?\n$/, "") : undefined;
+  if (typeof env === "string") {
+    const text = variables[env];
+    // A name that is not one may be the token itself.
+    const name = /^[A-Z_][A-Z0-9_]{0,63}$/.test(env) ? `${env}, which` : "a variable that";
+    return text === undefined ? { missing: `The configuration has it in ${name} is not set here.` } : { text };
+  }
+  if (typeof file !== "string") return {};
+  const path = resolve(home, file);
+  const read = await readTextFile(path, "secret");
+  return read.ok ? { text: read.text.replace(/\r?\n$/, "") } : { missing: `Cannot read ${path}: ${read.reason}.` };
 }
 
 /** Files that cannot be read are left out: whom they let trust is not trusted. */

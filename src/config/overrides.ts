@@ -62,6 +62,7 @@ const settings: readonly (readonly [path: string, reading: Reading])[] = [
   ["timeouts.drain", "text"],
   ["timeouts.handover", "text"],
   ["timeouts.hook", "text"],
+  ["timeouts.ask", "text"],
   ["sidecar.port", "number"],
   ["sidecar.host", "text"],
   ["sidecar.unix", "path"],

@@ -1,4 +1,4 @@
-import { isStep, runAtOnce, type Steps } from "../steps.ts";
+import { isStep, type Steps } from "../steps.ts";
 import { findPosition, type ParsedText } from "./places.ts";
 import { quoteName } from "./problem.ts";
 
@@ -20,11 +20,6 @@ class Fault {
  * Reads JSON (RFC 8259). Unlike JSON.parse of the runtime it says where the text
  * is wrong, and refuses a member that appears twice, of which one would be ignored.
  */
-export function parseJson(text: string): ParsedText {
-  return runAtOnce(parseJsonInSteps(text));
-}
-
-/** `parseJson`, in steps. */
 export function* parseJsonInSteps(text: string): Steps<ParsedText> {
   const reader = new Reader(text);
   try {

@@ -32,12 +32,12 @@ export interface Source {
 }
 
 /**
- * Adds to each problem of the file the place of its setting, or of the nearest
- * setting around it that can be found. Other problems stay unchanged.
+ * Adds to each problem of the file the place of its setting, of the nearest setting
+ * around it that can be found, or of the whole. Other problems stay unchanged.
  */
 export function attachPlaces(problems: readonly Problem[], source: Source | undefined): Problem[] {
   if (source === undefined) return [...problems];
-  const root: Wanted = { at: undefined, members: new Map() };
+  const root: Wanted = { at: 0, members: new Map() };
   const ours = problems.filter(isOfFile);
   if (ours.length === 0) return [...problems];
   for (const { path } of ours) want(root, path);
@@ -75,8 +75,8 @@ export function formatPlace(path: string, line?: number, column?: number): strin
   return [path, line, column].filter((part) => part !== undefined).join(":");
 }
 
-function isOfFile({ path, origin, place }: Problem): boolean {
-  return origin === undefined && place === undefined && path.length > 0;
+function isOfFile({ origin, place }: Problem): boolean {
+  return origin === undefined && place === undefined;
 }
 
 function want(root: Wanted, path: readonly PropertyKey[]): void {
@@ -91,10 +91,10 @@ function want(root: Wanted, path: readonly PropertyKey[]): void {
   }
 }
 
-/** The innermost setting on the way to a path that was found. */
-function findNearest(root: Wanted, path: readonly PropertyKey[]): Wanted | undefined {
+/** The innermost setting on the way to a path that was found; the whole without one. */
+function findNearest(root: Wanted, path: readonly PropertyKey[]): Wanted {
   let node: Wanted | undefined = root;
-  let nearest: Wanted | undefined;
+  let nearest = root;
   for (const key of path) {
     node = node.members.get(String(key));
     if (node === undefined) break;

@@ -1,6 +1,6 @@
 import { types } from "node:util";
 
-import { isStep, runAtOnce, type Steps } from "../steps.ts";
+import { isStep, type Steps } from "../steps.ts";
 import type { Problem } from "./problem.ts";
 
 /** Deeper than any configuration, and shallow enough for the stack. */
@@ -23,13 +23,9 @@ export interface PlainData {
  * Copies the value of a configuration file and refuses everything but plain data.
  * The schema looks only at own enumerable fields: it would take a promise, a Map
  * or an object with inherited fields for an empty section and ignore its settings.
- * Functions pass: the schema knows where they may be.
+ * Functions pass: the schema knows where they may be. Lists of data, which no
+ * program made, have their items and nothing else.
  */
-export function copyPlainData(value: unknown): PlainData {
-  return runAtOnce(copyInSteps(value));
-}
-
-/** `copyPlainData`, in steps. Lists of data, which no program made, have their items and nothing else. */
 export function* copyInSteps(value: unknown, from: "program" | "data" = "program"): Steps<PlainData> {
   const copier = new Copier(from === "program");
   return { value: yield* copier.copy(value, []), problems: copier.problems };

@@ -1,6 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { constants, type Stats } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
+import { readErrorCode } from "../error-code.ts";
 
 /** What a file is for. It decides how large the file may be. */
 export type FileKind = "config" | "users" | "pem" | "secret" | "pac" | "list";
@@ -40,7 +41,7 @@ export async function readTextFile(path: string, kind: FileKind): Promise<FileTe
     if (mustBeUtf8.has(kind) && !isUtf8(bytes)) return { ok: false, reason: describeOtherEncoding(text) };
     return { ok: true, text };
   } catch (error) {
-    const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
+    const missing = readErrorCode(error) === "ENOENT";
     return { ok: false, reason: describeReadError(error), ...(missing && { missing }) };
   } finally {
     await file?.close();
@@ -76,7 +77,7 @@ function describeNonRegular(found: Stats): string {
 
 /** Describes the error of a file operation: `there is no such file or folder`. */
 export function describeReadError(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const code = readErrorCode(error);
   switch (code) {
     case "ENOENT":
     case "ENOTDIR":

@@ -6,6 +6,7 @@ import { isLoopbackHost } from "./listener-address.ts";
 import type { Materials } from "./materials.ts";
 import { MALFORMED, type PartsOf } from "./parts.ts";
 import { findAuthorityFaults, listPaths } from "./pem.ts";
+import { readList, readRecord } from "./plain-data.ts";
 import { type Problem, type Read, readAccepted, refuse } from "./problem.ts";
 import { findSecret } from "./secrets.ts";
 
@@ -65,6 +66,33 @@ export function findRedisConflicts({ redis, password, prefix, ca }: PartsOf<Redi
       ? [{ path: ["password"], message: 'The address in "redis" has a password already. Leave one of them out.' }]
       : []),
   ];
+}
+
+/** A limit that each proxy has for itself, although Redis shares the others. */
+export function findUnshared({
+  state,
+  limits,
+  users,
+  rules,
+}: {
+  readonly state: Pick<RedisSettings, "redis">;
+  readonly limits: unknown;
+  readonly users?: unknown;
+  readonly rules?: unknown;
+}): Problem[] {
+  if (state.redis === undefined) return [];
+  const { perUser, perClient } = readRecord(limits);
+  const places: readonly (readonly [path: Problem["path"], holder: unknown])[] = [
+    [["limits"], limits],
+    [["limits", "perUser"], perUser],
+    [["limits", "perClient"], perClient],
+    ...readList(users).map((user, at) => [["users", at, "limits"], readRecord(user)["limits"]] as const),
+    ...readList(rules).map((rule, at) => [["rules", at], rule] as const),
+  ];
+  const found = places.find(([, holder]) => readRecord(holder)["bandwidth"] !== undefined);
+  if (found === undefined) return [];
+  const message = "Bandwidth is not shared through Redis: each proxy allows the whole of it.";
+  return [{ path: [...found[0], "bandwidth"], message }];
 }
 
 /** What only the files show to be wrong. */

@@ -1,11 +1,11 @@
-import { describeJsonSchema, isSecret, type JsonSchema } from "./json-schema.ts";
+import { describeWithFunctions, isSecret, type JsonSchema, readFunction } from "./json-schema.ts";
 import { listOverridingVariables } from "./overrides.ts";
 import { isRecord, readList, readRecord, readText } from "./plain-data.ts";
 import { writeFunctionReference } from "./reference-functions.ts";
 
 /** Writes the reference of all settings as Markdown, from the schema. */
 export function writeReference(): string {
-  const schema = describeJsonSchema();
+  const schema = describeWithFunctions();
   const sections = Object.entries(readRecord(schema["properties"])).map(([name, setting]) =>
     writeSection(name, readRecord(setting)),
   );
@@ -14,7 +14,7 @@ export function writeReference(): string {
     "",
     "<!-- Written by `bun run docs` from the schema in src/config/. Do not edit. -->",
     "",
-    "The proxy reads `proxy.config.ts`, `.js`, `.mjs`, `.json`, `.yaml`, `.yml` or `.toml` in its working folder, or the file that `--config` names. Without a file the defaults hold: it listens on 127.0.0.1:8080 and connects directly. `penstock init` writes a commented file (`--format yaml`, `json` or `toml` for another format), `penstock check` validates one. [Editors](editor.md) know the settings by the JSON Schema (`penstock schema`) or by the types (`penstock types`).",
+    "The proxy reads `proxy.config.ts`, `.js`, `.mjs`, `.json`, `.yaml`, `.yml` or `.toml` in its working folder, or the file that `--config` names. Every other command also looks into `/etc/penstock`, where that of a service is. Without a file the defaults hold: it listens on 127.0.0.1:8080 and connects directly. `penstock init` writes a commented file (`--format yaml`, `json` or `toml` for another format), `penstock check` validates one. [Editors](editor.md) know the settings by the JSON Schema (`penstock schema`) or by the types (`penstock types`).",
     "",
     "A setting that is not known, a value that cannot be read and settings that contradict each other are errors. The proxy reports all of them at once, each with its place (`proxy.config.yaml:3:5`) and the line, and the program exits with 78. Messages never repeat a text that may be a secret.",
     "",
@@ -81,6 +81,7 @@ function describeType(setting: JsonSchema): string {
   const choices = readList(setting["enum"]);
   if (choices.length > 0) return choices.map((choice) => code(choice)).join(" or ");
   if (isSecret(setting)) return "secret";
+  if (readFunction(setting) !== undefined) return "function";
   const forms = readList(setting["anyOf"]);
   if (forms.length > 0) return forms.map((form) => describeType(readRecord(form))).join(" or ");
   switch (setting["type"]) {

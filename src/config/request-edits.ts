@@ -72,7 +72,7 @@ export const responseEdits = settings({
   remove: fieldNames.describe("Fields that the client does not get, in any case; `_` counts as `-`.").optional(),
 })
   .describe(
-    "Allow, and change the fields of responses to forwarded requests before the client gets them. Refusals of the proxy itself, and trailers, are not changed.",
+    "Allow, and change the fields of responses to forwarded requests before the client gets them. Trailers lose the same fields, and nothing is set there. Refusals of the proxy itself are not changed.",
   )
   .optional();
 

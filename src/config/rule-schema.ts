@@ -5,6 +5,7 @@ import { findOrderConflicts } from "./ask-rule.ts";
 import { either, hook, settings } from "./fields.ts";
 import { MALFORMED, type Parts } from "./parts.ts";
 import { type Problem, quoteNamed, quoteValue } from "./problem.ts";
+import { namedSecrets, type References, secretTexts, serverReferences } from "./references.ts";
 import type { KnownNames, WrittenRule } from "./rule-field.ts";
 import { ruleFieldList, type ruleFields } from "./rule-fields.ts";
 import { findRuleWebhookConflicts } from "./rule-webhook-schema.ts";
@@ -25,6 +26,15 @@ const rule = settings(
 );
 
 const decideTarget = hook<DecideTarget>("DecideTarget", "a rule, or a function");
+
+/** Files of a rule are lists, but for those of its secrets. */
+export const rulesReferences: References = {
+  texts: { file: "list" },
+  parts: {
+    request: { texts: secretTexts, parts: { set: namedSecrets, replace: namedSecrets } },
+    webhook: serverReferences,
+  },
+};
 
 export const rulesSchema = either("a list of rules, or one function", [
   // An empty list is valid: it is left when the last rule goes.

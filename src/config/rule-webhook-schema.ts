@@ -31,9 +31,9 @@ export function compileRuleWebhook(settings: WebhookSettings, rule: string, mate
   const means = { path: [], timeoutMs: DEFAULT_TIMEOUT_MS, materials };
   const { webhook } = compileWebhook(settings, means);
   const asked = new RuleWebhook(webhook, readDuration(settings.cache ?? DEFAULT_CACHE));
-  const ask = async (query: HookQuery): Promise<HookVerdict> => {
+  const ask = async (query: HookQuery): Promise<HookVerdict | WebhookFault> => {
     const answer = await asked.ask({ rule, ...query });
-    if (answer instanceof WebhookFault) return { fault: answer.why };
+    if (answer instanceof WebhookFault) return answer;
     if (answer.allow) return { allow: true };
     return { deny: true, ...(answer.reason !== undefined && { reason: answer.reason }) };
   };

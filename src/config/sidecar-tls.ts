@@ -69,13 +69,13 @@ export function findSidecarTlsProblems(tls: SidecarTlsSettings, materials: Mater
   ];
 }
 
-/** Compiles settings without problems. */
+/** Compiles settings without problems; undefined when a file is missing, which is reported already. */
 export function compileSidecarTls(
   tls: SidecarTlsSettings,
   materials: Materials,
-): { plan: SidecarTlsPlan; files: TlsFiles; warnings: Problem[] } {
+): { plan: SidecarTlsPlan; files: TlsFiles; warnings: Problem[] } | undefined {
   const compiled = compileTls(tls, PATH, materials);
-  if (!compiled.ok) throw new Error("TLS of the sidecar that should have been refused");
+  if (!compiled.ok) return undefined;
   const server = compiled.value;
   const trust = readSidecarTrust(tls, (file) => materials.files.get(file));
   return {

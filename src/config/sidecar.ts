@@ -11,6 +11,7 @@ import type { Materials } from "./materials.ts";
 import { TOKEN_VARIABLE } from "./overrides.ts";
 import { checked, MALFORMED, type Parts } from "./parts.ts";
 import { formatPath, type Problem, quoteValue } from "./problem.ts";
+import { pemTexts, type References, secretTexts } from "./references.ts";
 import { findSecret } from "./secrets.ts";
 import { compileSidecarTls, findSidecarTlsProblems, type SidecarTlsPlan, sidecarTlsSchema } from "./sidecar-tls.ts";
 
@@ -74,6 +75,8 @@ const sidecarFields = {
 };
 
 const sidecarSettings = settings(sidecarFields, "a map such as { port: 9080 }", unquoted);
+
+export const sidecarReferences: References = { texts: { ...secretTexts, ...pemTexts } };
 
 export const sidecarSchema = checked(sidecarSettings, ({ host, port, unix, token, tokens, tls }) => {
   const problems: Problem[] = [];
@@ -191,7 +194,11 @@ export function compileSidecar(sidecar: SidecarSettings, materials: Materials): 
   return {
     plan: { ...compilePlan(sidecar, materials), ...(tls && { tls: tls.plan }) },
     tlsFiles: tls ? [tls.files] : [],
-    warnings: tls ? tls.warnings : isOpen ? [{ path: ["sidecar", "host"], message: IN_CLEAR }] : [],
+    warnings: tls
+      ? tls.warnings
+      : isOpen && sidecar.tls === undefined
+        ? [{ path: ["sidecar", "host"], message: IN_CLEAR }]
+        : [],
   };
 }
 

@@ -8,6 +8,7 @@ import { checked } from "./parts.ts";
 import { findRedisConflicts, redisFields } from "./redis-schema.ts";
 import type { Problem } from "./problem.ts";
 import { readList, readRecord } from "./plain-data.ts";
+import { type References, serverReferences } from "./references.ts";
 
 const stateSettings = settings({
   folder: text("the path of a folder")
@@ -21,6 +22,9 @@ const stateSettings = settings({
   monthStart: count(1, 28).describe("Day on which a month of quotas and of use begins, from 1 to 28.").default(1),
   ...redisFields,
 });
+
+/** Of Redis. */
+export const stateReferences: References = { texts: serverReferences.texts };
 
 /** Where things are kept across restarts, and shared with other proxies. */
 export const stateSchema = checked(stateSettings, findRedisConflicts)

@@ -5,6 +5,7 @@ import { pacSchema } from "./pac-schema.ts";
 import { checked, MALFORMED, type Parts, type PartsOf } from "./parts.ts";
 import { findPoolConflicts, type PoolSettings, poolSettings, readReference } from "./pool-schema.ts";
 import { type Problem, quoteNamed, quoteValue } from "./problem.ts";
+import { pemTexts, type References, secretTexts } from "./references.ts";
 import { suggest } from "./suggest.ts";
 import { findUpstreamConflicts, upstreamSettings, upstreamUrl } from "./upstream-schema.ts";
 
@@ -38,6 +39,12 @@ const upstreamMap = z.record(
 );
 
 type Upstreams = z.output<typeof upstreamMap>;
+
+/** An upstream may have the name of a setting. */
+export const upstreamsReferences: References = {
+  texts: { ...secretTexts, ...pemTexts, pac: "pac" },
+  isNamed: true,
+};
 
 export const upstreamsSchema = checked(upstreamMap, (upstreams) => [
   ...findNameConflicts(Object.keys(upstreams)),

@@ -1,3 +1,4 @@
+import type { Hop } from "../proxy/route/hop.ts";
 import { type TemplatePart, type TemplatePiece, USER_PLACEHOLDER, UserTemplate } from "../proxy/route/user-template.ts";
 import { type Problem, quoteNamed, type Read, refuse } from "./problem.ts";
 import { suggest } from "./suggest.ts";
@@ -94,4 +95,10 @@ function explainPlaceholders(text: string, known: readonly string[]): Problem[] 
         : suggest(name, known) || ' Add it to "auth.parameters".';
     return { path: [], message: `There is no ${quoteNamed("placeholder", name)}.${advice}` };
   });
+}
+
+/** Says that credentials have what no proxy takes, without repeating them. */
+export function findControl({ user, password }: NonNullable<Hop["credentials"]>): string | undefined {
+  const texts = (typeof user === "string" ? user : user.texts) + password.reveal();
+  return /\p{Cc}/u.test(texts) ? "The user name or the password has a control character. Leave it out." : undefined;
 }

@@ -7,6 +7,7 @@ import { checked, MALFORMED, type Parts } from "./parts.ts";
 import { type Problem, quoteNamed } from "./problem.ts";
 import { tokenUsersSchema } from "./token-users-schema.ts";
 import { webhookSchema } from "./webhook-schema.ts";
+import { namedSecrets, type References, serverReferences } from "./references.ts";
 import { suggest } from "./suggest.ts";
 
 /** Verifies a user. Throwing, or taking longer than `timeouts.hook`, denies. */
@@ -75,6 +76,12 @@ export const usersSchema = either(
     'Who may use the proxy: a list, an htpasswd file, a webhook, tokens, or a function `(name, password, parameters) => boolean`, possibly async. A webhook gets `{ "user", "password", "parameters" }` as JSON and answers with status 200 and `{ "allow": true }` or `{ "allow": false }`; anything else refuses the client (`hook_failed`). At most 64 are asked at once, shared fairly among clients. With `jwks` users show a signed token (JWT): as `Proxy-Authorization: Bearer TOKEN`, or as the password of Basic or SOCKS5 beside the user name of the token or `token`. Without it the proxy asks for no credentials.',
   )
   .optional();
+
+/** A file of all users is no secret of one of them. */
+export const usersReferences: References = {
+  ...serverReferences,
+  parts: { ...serverReferences.parts, file: "users", claims: namedSecrets },
+};
 
 /** Says why no client can be the user of that name, when its name ends as one with parameters does. */
 export function findHiddenUser(names: UserNames, name: string): string | undefined {

@@ -7,7 +7,7 @@ import type { Runtime } from "../proxy/runtime.ts";
 
 /**
  * Ends the tunnels that a snapshot would deny to their clients now, and gives
- * their number. Judges one after the other, as a new request for the same target.
+ * their number. Judges each as a new request for the same target, some at a time.
  * A tunnel goes on when nothing was decided: its name does not resolve, a function
  * failed, a list has no content yet.
  */
@@ -15,13 +15,20 @@ export async function endDenied(live: LiveTable, runtime: Runtime, services: Aut
   const tunnels: Parameters<Parameters<LiveTable["visit"]>[0]>[] = [];
   live.visit((record, tunnel) => tunnels.push([record, tunnel]));
   let ended = 0;
-  for (const [record, tunnel] of tunnels) {
-    if (record.runtime === runtime || record.isWritten || !(await isDenied(record, runtime, services))) continue;
-    tunnel.kill("denied");
-    ended += 1;
-  }
+  const left = tunnels.values();
+  const judge = async (): Promise<void> => {
+    for (const [record, tunnel] of left) {
+      if (record.runtime === runtime || record.isWritten || !(await isDenied(record, runtime, services))) continue;
+      tunnel.kill("denied");
+      ended += 1;
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, judge));
   return ended;
 }
+
+/** Tunnels that are judged at the same time: functions, webhooks and DNS may take long. New requests ask them as well. */
+const AT_ONCE = 32;
 
 async function isDenied(record: RequestRecord, runtime: Runtime, services: AuthorizeServices): Promise<boolean> {
   const { client, user, parameters, scheme, target } = record;

@@ -38,12 +38,16 @@ export function readListLine(line: string, kind: ListKind): ListLine {
   if (kind === "users") return [text];
   const first = text.charCodeAt(0);
   if (first === EXCLAMATION || first === SEMICOLON) return nothing;
+  if (text.length > MAX_LINE) return { reason: `has more than ${MAX_LINE} characters` };
   const entry = cutComment(text);
   if (first === BAR || first === AT) return readBlockerRule(entry);
   if (first === BRACKET && /^\[(?:adblock|adguard|ublock)[^\]]*\]$/i.test(entry)) return nothing;
   if (!/\s/.test(entry)) return entry.includes("#") ? { reason: otherBlockerRule } : [entry];
   return kind === "addresses" ? { reason: severalEntries } : readHostsLine(entry.split(/\s+/));
 }
+
+/** Characters of a line that is no comment: several names of the greatest length. What reads names is not made for megabytes. */
+const MAX_LINE = 4096;
 
 const EXCLAMATION = 0x21;
 const SEMICOLON = 0x3b;
@@ -55,9 +59,9 @@ const severalEntries = "has more than one entry. Write one a line";
 const otherBlockerRule =
   'is a rule of an ad blocker that is not about a whole name. Write "||example.org^", or leave it out';
 
-/** Without a comment at its end, which has a space before it. */
+/** Without a comment at its end, which has a space before it. Only where white space begins is looked: the time is linear. */
 function cutComment(text: string): string {
-  const match = /\s+[#;!]/.exec(text);
+  const match = /(?<=\S)\s+[#;!]/.exec(text);
   return match === null ? text : text.slice(0, match.index);
 }
 

@@ -38,8 +38,8 @@ export interface ListsPlan {
   check(key: string, text: string): Steps<ListCheck>;
   /** The rules with other texts. */
   compile(texts: ReadonlyMap<string, string>): Steps<Policy>;
-  /** Says by which lines of which lists the rule of that name matches, with the texts of this plan. Takes time in proportion to them. */
-  locate(rule: string, question: ListQuestion): readonly string[];
+  /** Says by which lines of which lists the rule of that name matches, with these texts or those of this plan. Takes time in proportion to them. */
+  locate(rule: string, question: ListQuestion, texts?: ListsPlan["texts"]): readonly string[];
 }
 
 /** Who asks for what. */

@@ -1,3 +1,4 @@
+import { withinMs } from "../net/conn/time-limit.ts";
 import type { FetchOrder, Fetched } from "../net/http/fetch-text.ts";
 import type { Policy } from "../proxy/policy/policy.ts";
 import { FetchedList } from "./fetched-list.ts";
@@ -9,8 +10,12 @@ export interface ListsInUseOptions extends PlannedListsOptions {
   readonly fetch: (order: FetchOrder) => Promise<Fetched>;
   /** From 0 to 1. */
   readonly random: () => number;
+  /** Removes what is kept of lists that nobody uses any more. `keys`: those of the configuration. */
+  readonly tidy: (keys: readonly string[]) => Promise<void>;
   /** Milliseconds that a start or a reload waits for lists that have to be fetched. Default: 5,000. */
   readonly firstFetchMs?: number;
+  /** Milliseconds between two times that `tidy` is called. Default: an hour. */
+  readonly tidyMs?: number;
 }
 
 /** The lists of a new configuration, to be put into use or thrown away. */
@@ -35,9 +40,13 @@ export class ListsInUse {
   readonly #options: ListsInUseOptions;
   #current: PlannedLists | undefined;
   #fetched: ReadonlyMap<string, FetchedList> = new Map();
+  readonly #tidying: Timer;
 
   constructor(options: ListsInUseOptions) {
     this.#options = options;
+    const tidy = (): void => void options.tidy(this.#current?.plan.sources.map(({ key }) => key) ?? []);
+    this.#tidying = setInterval(tidy, options.tidyMs ?? TIDY_MS);
+    this.#tidying.unref();
   }
 
   /** The text in use. */
@@ -92,6 +101,7 @@ export class ListsInUse {
   }
 
   close(): void {
+    clearInterval(this.#tidying);
     for (const list of this.#fetched.values()) list.close();
     this.#current?.end();
   }
@@ -137,12 +147,11 @@ export class ListsInUse {
 
   async #waitFor(lists: readonly Promise<void>[]): Promise<void> {
     if (lists.length === 0) return;
-    const { promise: elapsed, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, this.#options.firstFetchMs ?? FIRST_FETCH_MS);
-    await Promise.race([Promise.all(lists), elapsed]);
-    clearTimeout(timer);
+    await withinMs(Promise.all(lists), this.#options.firstFetchMs ?? FIRST_FETCH_MS);
   }
 }
 
 /** Milliseconds that a start or a reload waits for lists that have to be fetched. */
 const FIRST_FETCH_MS = 5000;
+/** An hour: the clock of a machine that starts may be wrong until then. */
+const TIDY_MS = 3_600_000;

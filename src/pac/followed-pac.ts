@@ -1,6 +1,7 @@
 import type { Tell } from "../operator-message.ts";
 import { isDeepStrictEqual } from "node:util";
-import type { FetchOrder, Fetched } from "../net/http/fetch-text.ts";
+import type { FetchOrder } from "../net/http/fetch-text.ts";
+import { FollowedUrl, type FollowedUrlOptions } from "../net/http/followed-url.ts";
 import type { PacQuestion } from "../protocol/pac/pac-url.ts";
 import type { KnownNames, PacFile, PacStep } from "../proxy/pac/pac-file.ts";
 import type { PacLoaded } from "./pac-sandbox.ts";
@@ -15,15 +16,12 @@ export interface PacSource {
     | { readonly kind: "url"; readonly url: string; readonly ca?: readonly string[]; readonly refreshMs: number };
 }
 
-export interface FollowOptions {
+export interface FollowOptions extends Pick<FollowedUrlOptions, "fetch" | "random"> {
   readonly tell: Tell;
-  readonly fetch: (order: FetchOrder) => Promise<Fetched>;
   /** Evaluates the file. It is closed with this object. */
   readonly thread: PacThreadLike;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** From 0 to 1. */
-  readonly random: () => number;
 }
 
 /** What is needed of the thread that evaluates a file. */
@@ -53,16 +51,9 @@ export interface PacStatus {
 const MAX_PAC_BYTES = 4 * 1024 * 1024;
 /** Milliseconds for fetching one. */
 const FETCH_MS = 20_000;
-/** Milliseconds before another try after a failure: the first time, and at most. */
-const RETRY_MS = 2000;
-const MAX_RETRY_MS = 300_000;
-/** Part of the time between two fetches that is left to chance, so that many proxies do not ask at the same moment. */
-const JITTER = 0.2;
-
 /**
  * The PAC file of one upstream in use. A file that cannot be fetched or used
- * leaves the one before in use, and says so. Of a URL it asks again in intervals,
- * and after a failure sooner.
+ * leaves the one before in use, and says so.
  */
 export class FollowedPac implements PacFile {
   source: PacSource;
@@ -73,11 +64,8 @@ export class FollowedPac implements PacFile {
   #lastFailure: PacStatus["lastFailure"];
   #fault: string | undefined;
   #failures = 0;
-  /** Failures since the last success. */
-  #inARow = 0;
   #text: string | undefined;
-  #validators: Pick<FetchOrder, "etag" | "lastModified"> = {};
-  #timer: Timer | undefined;
+  #url: FollowedUrl | undefined;
   #closed = false;
 
   constructor(source: PacSource, options: FollowOptions) {
@@ -113,8 +101,20 @@ export class FollowedPac implements PacFile {
   /** Loads the file for the first time. From then on a URL is asked again. */
   async start(): Promise<void> {
     const { at } = this.source;
-    if (at.kind === "file") await this.replace(at.text);
-    else await this.#refresh();
+    if (at.kind === "file") {
+      await this.replace(at.text);
+      return;
+    }
+    this.#url = new FollowedUrl({
+      ...this.#options,
+      order: () => this.#order(),
+      everyMs: at.refreshMs,
+      isInUse: () => true,
+      take: (bytes) => this.replace(decodePac(bytes)),
+      confirm: () => this.#recover(),
+      blame: (why) => this.blame(why),
+    });
+    await this.#url.start();
   }
 
   /** Uses another text, if it can be used. */
@@ -143,15 +143,12 @@ export class FollowedPac implements PacFile {
     const { source } = this;
     if (source.at.kind !== "url" || ca === undefined || isDeepStrictEqual(ca, source.at.ca)) return;
     this.source = { ...source, at: { ...source.at, ca } };
-    if (this.#fault === undefined || this.#timer === undefined) return;
-    clearTimeout(this.#timer);
-    void this.#refresh();
+    if (this.#fault !== undefined) this.#url?.hurry();
   }
 
   /** Notes that the newest file cannot be used. `why` continues a sentence that begins with the file. */
   blame(why: string): void {
     this.#failures += 1;
-    this.#inARow += 1;
     this.#lastFailure = { at: this.#options.now(), why };
     const isNew = this.#fault !== why;
     this.#fault = why;
@@ -165,60 +162,21 @@ export class FollowedPac implements PacFile {
 
   close(): void {
     this.#closed = true;
-    clearTimeout(this.#timer);
+    this.#url?.close();
     this.#options.thread.close();
   }
 
   #recover(): void {
-    this.#inARow = 0;
     this.#readAt = this.#options.now();
     if (this.#fault !== undefined && this.#failures > 0 && this.#version > 0)
       this.#options.tell(`The PAC file of upstream ${this.source.name} can be used again.`, "info");
     this.#fault = undefined;
   }
 
-  async #refresh(): Promise<void> {
+  #order(): FetchOrder {
     const { at } = this.source;
-    this.#timer = undefined;
-    if (at.kind !== "url" || this.#closed) return;
-    const fetched = await this.#options.fetch({
-      url: at.url,
-      ...(at.ca !== undefined && { ca: at.ca }),
-      ...this.#validators,
-      maxBytes: MAX_PAC_BYTES,
-      ms: FETCH_MS,
-    });
-    if (this.#closed) return;
-    switch (fetched.kind) {
-      case "failed":
-        this.blame(fetched.why);
-        break;
-      case "unchanged":
-        this.#recover();
-        break;
-      case "content": {
-        const isUsable = await this.replace(decodePac(fetched.bytes));
-        const { etag, lastModified } = fetched;
-        // What cannot be used is to be sent again.
-        this.#validators = isUsable
-          ? { ...(etag !== undefined && { etag }), ...(lastModified !== undefined && { lastModified }) }
-          : {};
-        break;
-      }
-      default:
-        fetched satisfies never;
-    }
-    if (this.#closed) return;
-    this.#timer = setTimeout(() => void this.#refresh(), this.#chooseWait(at.refreshMs));
-    this.#timer.unref();
-  }
-
-  #chooseWait(refreshMs: number): number {
-    const wanted =
-      this.#inARow === 0
-        ? refreshMs
-        : Math.min(refreshMs, MAX_RETRY_MS, RETRY_MS * 2 ** Math.min(20, this.#inARow - 1));
-    return wanted * (1 - JITTER / 2 + JITTER * this.#options.random());
+    if (at.kind === "file") throw new Error("A file is not fetched");
+    return { url: at.url, ...(at.ca !== undefined && { ca: at.ca }), maxBytes: MAX_PAC_BYTES, ms: FETCH_MS };
   }
 }
 

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { withinMs } from "../net/conn/time-limit.ts";
 import type { PacFile } from "../proxy/pac/pac-file.ts";
 import { FollowedPac, type FollowOptions, type PacSource, type PacStatus } from "./followed-pac.ts";
 import { PacThread } from "./pac-thread.ts";
@@ -46,11 +47,7 @@ export class PacFiles {
         return [source.name, file];
       }),
     );
-    const loaded = Promise.all(added.map((file) => file.start()));
-    const { promise: elapsed, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, FIRST_FETCH_MS);
-    await Promise.race([loaded, elapsed]);
-    clearTimeout(timer);
+    await withinMs(Promise.all(added.map((file) => file.start())), FIRST_FETCH_MS);
     return {
       commit: () => {
         const before = this.#inUse;

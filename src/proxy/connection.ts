@@ -131,7 +131,7 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
     let end: RequestEnd | "taken" = moved === undefined ? "closed" : "silent";
     try {
       const failure = moved === undefined ? await this.#accept() : "silent";
-      if (failure !== undefined && failure !== "silent") await request.refuse(failure, true);
+      if (failure !== undefined && failure !== "silent") await this.#refuse(failure, request);
       const first = moved === undefined ? undefined : await this.#awaitNext(moved.lastActivity);
       for (let next = failure === undefined ? FIRST : first; next !== undefined; next = await this.#awaitNext()) {
         if (next.kind === "taken") {
@@ -141,6 +141,7 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
         if (next !== FIRST) request = new Request(this.#record, this);
         end = await (next.kind === "planned" ? request.resume(next.resume()) : request.serve(next.head));
         if (end !== "kept") break;
+        request.release();
         this.#writeDown();
         // When no other request comes, the client has gone or idled too long.
         end = "silent";
@@ -151,9 +152,10 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
       if (this.#record.isWritten) this.conn.reset();
       else await request.fail();
     } finally {
+      request.release();
       if (end === "tunnel") this.#leaveToTunnel();
       else if (end === "taken") this.#leaveToOther();
-      else this.#end(end, request);
+      else this.#end(end);
     }
   }
 
@@ -257,6 +259,14 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
     return failure;
   }
 
+  /** Tells a client that is not accepted why. Where room is short, it is not waited for. */
+  async #refuse(failure: Failure, request: Request): Promise<void> {
+    const { tls, protocols } = this.listener;
+    const isHeard = tls === undefined && failure.detail !== "out_of_resources";
+    const reply = isHeard ? await this.services.admission.unreadReplies.find(this.conn, protocols) : undefined;
+    await request.refuse(failure, true, reply);
+  }
+
   /** Waits for the next request. */
   async #awaitNext(since?: number): Promise<NextRequest | undefined> {
     const next = await this.#keepRequests().next(this.#record, since);
@@ -316,10 +326,9 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
   }
 
   /** The one end. A connection that lingers keeps its slots until it is closed. */
-  #end(end: RequestEnd, request?: Request): void {
+  #end(end: RequestEnd): void {
     this.#writeDown();
     this.#releaseRequests();
-    request?.release();
     const conn = this.#conn;
     if (end === "tunnel" || conn === undefined || conn.closed) {
       this.#giveBack();

@@ -1,4 +1,5 @@
 import type { Conn } from "../net/conn/conn.ts";
+import type { Lookups } from "../net/dns/resolver.ts";
 import type { RequestHead } from "../protocol/http1/request-head.ts";
 import { identify } from "./auth/identify.ts";
 import { awaitApproval } from "./decide/ask-operator.ts";
@@ -19,7 +20,7 @@ import { describeToRules, type ForwardRequest } from "./read/forward-request.ts"
 import { readCredentials } from "./read/read-credentials.ts";
 import { readRequest } from "./read/read-request.ts";
 import { allowsNext } from "./read/refusal.ts";
-import { httpReply, type Reply } from "./read/reply.ts";
+import { type Reply, replyUnasked } from "./read/reply.ts";
 import { writeWhole } from "./read/write-whole.ts";
 import { findReported } from "./record/find-reported.ts";
 import type { RequestRecord } from "./record/request-record.ts";
@@ -39,14 +40,17 @@ import { judgeForwarding } from "./tunnel/judge-inside.ts";
 export class Request {
   readonly #record: RequestRecord;
   readonly #connection: RequestConnection;
-  /** The reply in the client's protocol; HTTP until the protocol is known. */
-  #reply: Reply = httpReply;
+  /** The reply in the client's protocol. */
+  #reply: Reply;
   /** The connection that was dialled, until a tunnel has it. */
   #target: Conn | undefined;
+  /** The answers by which the target was judged, for every dial to it. */
+  #lookups: Lookups | undefined;
 
   constructor(record: RequestRecord, connection: RequestConnection) {
     this.#record = record;
     this.#connection = connection;
+    this.#reply = replyUnasked(connection.listener.protocols);
   }
 
   /** Serves the request to the last byte of its response, or hands it to a tunnel. `head` is the head of the request when it has been read. */
@@ -112,21 +116,16 @@ export class Request {
     record.decision = decision;
     record.foundName = foundName;
     if (!authorized.ok) return this.#end(authorized.failure);
+    this.#lookups = authorized.value.lookups;
     const unfit = request.kind === "forward" ? judgeForwarding(authorized.value.decision) : undefined;
     if (unfit !== undefined) return this.#end(unfit);
     if (authorized.value.decision.ask !== undefined) {
       const unapproved = await awaitApproval(record, request.target, authorized.value.decision, services, client);
-      if (unapproved !== undefined) {
-        authorized.value.lookups?.release();
-        return this.#end(unapproved);
-      }
+      if (unapproved !== undefined) return this.#end(unapproved);
     }
     if (limits.hasRequestLimits) {
       const room = requestLimits.takeTarget(request.target, limits, performance.now());
-      if ("failure" in room) {
-        authorized.value.lookups?.release();
-        return this.#end(room.failure);
-      }
+      if ("failure" in room) return this.#end(room.failure);
       record.targetSlot = room.slot;
     }
 
@@ -163,7 +162,7 @@ export class Request {
   }
 
   /** Tells the client why its request or its connection is not served. True when the connection is kept. */
-  async refuse(failure: Failure, ending: boolean): Promise<boolean> {
+  async refuse(failure: Failure, ending: boolean, reply = this.#reply): Promise<boolean> {
     const record = this.#record;
     const client = this.#connection.conn;
     record.failure = failure;
@@ -179,7 +178,7 @@ export class Request {
     const keeps = !ending && allowsNext(failure, requestHead);
     record.status = status;
     const context = { agent: runtime.agent, id, rule: decision?.rule, challenges, method, keeps };
-    const refusal = this.#reply.formatRefusal({ failure, ...context });
+    const refusal = reply.formatRefusal({ failure, ...context });
     const whole = await writeWhole(client, refusal, runtime.timeouts.idleMs);
     return whole && keeps;
   }
@@ -191,10 +190,12 @@ export class Request {
     await this.refuse({ detail: "internal_error" }, true);
   }
 
-  /** Resets the connection that was dialled, unless a tunnel has it. */
+  /** Gives back what only the request needed, at its end: resets the connection that was dialled, unless a tunnel has it. */
   release(): void {
     this.#target?.reset();
     this.#target = undefined;
+    this.#lookups?.release();
+    this.#lookups = undefined;
   }
 
   /** Ends the request with a failure, and its connection with it. */

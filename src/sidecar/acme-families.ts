@@ -11,7 +11,8 @@ export interface OrderedCertificate {
 }
 
 /** Puts the orders of certificates into families, each by its first name. */
-export function collectAcmeFamilies(ordered: readonly OrderedCertificate[]): Family[] {
+export function collectAcmeFamilies(all: readonly OrderedCertificate[]): Family[] {
+  const ordered = mergeByName(all);
   const each = (read: (certificate: OrderedCertificate) => number) =>
     ordered.map((certificate) => ({ labels: { name: certificate.names[0] ?? "" }, value: read(certificate) }));
   return [
@@ -34,4 +35,26 @@ export function collectAcmeFamilies(ordered: readonly OrderedCertificate[]): Fam
       each(({ nextAt = 0 }) => Math.round(nextAt / 1000)),
     ),
   ];
+}
+
+/** Of certificates with the same first name, the sums, the worst and the next: the same labels twice are no metrics. */
+function mergeByName(all: readonly OrderedCertificate[]): readonly OrderedCertificate[] {
+  const byName = new Map<string, OrderedCertificate>();
+  for (const one of all) {
+    const [name = ""] = one.names;
+    const other = byName.get(name);
+    byName.set(name, other === undefined ? one : merge(one, other));
+  }
+  return [...byName.values()];
+}
+
+function merge(one: OrderedCertificate, other: OrderedCertificate): OrderedCertificate {
+  const next = [one.nextAt, other.nextAt].filter((at) => at !== undefined);
+  return {
+    names: one.names,
+    issued: one.issued + other.issued,
+    failed: one.failed + other.failed,
+    failures: Math.max(one.failures, other.failures),
+    nextAt: next.length === 0 ? undefined : Math.min(...next),
+  };
 }

@@ -78,7 +78,13 @@ const answeredApproval = z.object({
   released: z.int().describe("Connections that waited for it."),
 });
 
-const answerBody = z.strictObject({ allow: z.boolean(), for: z.enum(ANSWER_TIMES).default("once") });
+const answerBody = z.strictObject({
+  allow: z.boolean(),
+  for: z
+    .enum(ANSWER_TIMES)
+    .describe("`once`: those who wait now. `10m`: the same user, or client, for ten minutes. `always`: everybody.")
+    .default("once"),
+});
 
 /** Characters of the body of an answer. */
 const MAX_BODY = 1000;
@@ -107,7 +113,8 @@ export function mountApprovals(
   app.post(
     "/approvals/:id",
     describe({
-      summary: 'Answers a question: a body of JSON such as `{ "allow": true, "for": "10m" }`.',
+      summary: "Answers a question.",
+      body: answerBody,
       needs: "operate",
       answer: answeredApproval,
       problems: [404, 409],

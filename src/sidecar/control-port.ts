@@ -1,6 +1,7 @@
 import type { ApprovalControl } from "./approvals.ts";
 import type { CaptureControl } from "./capture.ts";
 import type { EventControl } from "./events.ts";
+import type { ExplainControl } from "./explain.ts";
 import type { Flow, FlowFilter } from "../proxy/record/live-table.ts";
 import type { CertificateRow } from "./certificates.ts";
 import type { LiveControl } from "./live.ts";
@@ -88,6 +89,8 @@ export interface ControlPort {
   readonly captures?: CaptureControl;
   /** Upstreams and the members of pools; absent where there is no data plane. */
   readonly upstreams?: UpstreamControl;
+  /** What would be done with a tunnel; absent where there is no data plane. */
+  readonly explain?: ExplainControl;
   /** What was used by whom, and of what; absent where nothing is counted. */
   readonly usage?: UsageControl;
   /** What happens, as it happens; absent where there is no data plane. */

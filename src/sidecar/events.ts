@@ -24,6 +24,13 @@ const eventsQuery = z.object({
   after: parameter("Id of the last event that is known."),
   wait: parameter("How long to wait for an event, up to `60s`."),
 });
+/** The answer to a long-poll. */
+const pollAnswer = z.object({
+  events: z.array(z.looseObject({ v: z.int(), event: z.string() })).readonly(),
+  last: z.string().describe("Id of the newest event: `after` of the next poll."),
+  lost: z.int().describe("Events after `after` that are not kept any more.").optional(),
+});
+
 /** Watchers at most: each has a connection, of which the sidecar has few, and memory for what waits. */
 const MAX_WATCHERS = 12;
 /** Milliseconds that a poll waits at most, and when the query does not say. */
@@ -41,6 +48,7 @@ export function mountEvents(app: Hono, { read: guard }: Guards, events: EventCon
       summary: "Streams events; as WebSocket with an upgrade, as long-poll in JSON with `after` or `wait`.",
       needs: "read",
       answer: EVENT_STREAM.replace(/;.*/, ""),
+      also: { "application/json": pollAnswer },
     }),
     guard,
     takeQuery(eventsQuery),

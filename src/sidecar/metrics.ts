@@ -14,7 +14,12 @@ const CONTENT_TYPES: Readonly<Record<MetricsForm, string>> = {
 export function mountMetrics(app: Hono, { read }: Pick<Guards, "read">, write: (form: MetricsForm) => string): void {
   app.get(
     "/metrics",
-    describe({ summary: "Metrics for Prometheus.", needs: "read", answer: "text/plain" }),
+    describe({
+      summary: "Metrics for Prometheus.",
+      needs: "read",
+      answer: "text/plain",
+      also: { "application/openmetrics-text": undefined },
+    }),
     read,
     takeQuery(),
     (context) => {

@@ -101,6 +101,21 @@ export interface Operations {
     readonly query: {};
     readonly answer: { readonly changed: boolean; readonly member?: Member };
   };
+  readonly "GET /explain": {
+    readonly query: {
+      readonly target: string;
+      readonly user?: string;
+      readonly from?: string;
+      readonly at?: string;
+      readonly all?: string;
+    };
+    readonly answer: {
+      readonly target: string;
+      readonly client: string;
+      readonly verdict: string;
+      readonly allowed: boolean;
+    };
+  };
   readonly "GET /usage": {
     readonly query: {
       readonly by?: string;
@@ -148,7 +163,11 @@ export interface Operations {
       readonly after?: string;
       readonly wait?: string;
     };
-    readonly answer: undefined;
+    readonly answer: {
+      readonly events: readonly { readonly v: number; readonly event: string }[];
+      readonly last: string;
+      readonly lost?: number;
+    };
   };
   readonly "GET /approvals": {
     readonly query: {};
@@ -202,6 +221,7 @@ export interface Operations {
       readonly warnings: readonly string[];
       readonly listeners: readonly { readonly address: string; readonly tls: boolean; readonly accepted: number }[];
       readonly connections: number;
+      readonly connection_limit: number;
       readonly tunnels: number;
       readonly requests: number;
       readonly totals: {

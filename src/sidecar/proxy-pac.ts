@@ -15,7 +15,7 @@ const PAC_TYPE = "application/x-ns-proxy-autoconfig";
 export function mountProxyPac(app: Hono, write: (host: string) => string | undefined): void {
   app.get(
     "/proxy.pac",
-    describe({ summary: "The PAC file for browsers.", answer: PAC_TYPE, problems: [404] }),
+    describe({ summary: "The PAC file for browsers.", answer: PAC_TYPE, problems: [403, 404] }),
     takeQuery(),
     (context) => {
       const parsed = parseHostField(context.req.header("Host") ?? "", 80);

@@ -1,4 +1,5 @@
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
+import { readErrorCode } from "../error-code.ts";
 import type { Upgrade } from "./web-socket.ts";
 import type { Secret } from "../secret.ts";
 
@@ -166,7 +167,7 @@ async function clearWay(options: SidecarOptions, path: string): Promise<string |
   try {
     await fetch("http://localhost/healthz", { unix: path, signal: AbortSignal.timeout(PROBE_MS) });
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ECONNREFUSED") {
+    if (readErrorCode(error) === "ECONNREFUSED") {
       unlinkSync(path);
       return undefined;
     }

@@ -6,6 +6,7 @@ import { mountCertificates } from "./certificates.ts";
 import type { ControlPort, LiveView } from "./control-port.ts";
 import { mountDrain } from "./drain.ts";
 import { mountEvents } from "./events.ts";
+import { mountExplain } from "./explain.ts";
 import { createGuards, guardHost, type Guards, type SidecarToken } from "./guard.ts";
 import { mountMetrics } from "./metrics.ts";
 import { mountPage } from "./page/page.ts";
@@ -45,8 +46,10 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
   app.use(harden);
 
   const plain = takeQuery();
+  // By its name: the runtime adds the type of a text only where it serves the answer itself.
+  const text = { "Content-Type": "text/plain; charset=utf-8" };
   app.get("/healthz", describe({ summary: "Says that the process runs.", answer: "text/plain" }), plain, (context) =>
-    context.text("ok\n"),
+    context.body("ok\n", 200, text),
   );
   app.get(
     "/readyz",
@@ -81,6 +84,7 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
   if (port.proxyPac !== undefined) mountProxyPac(app, port.proxyPac);
   mountTunnels(app, guards, port);
   if (port.upstreams !== undefined) mountUpstreams(app, guards, port.upstreams);
+  if (port.explain !== undefined) mountExplain(app, guards, port.explain);
   if (port.usage !== undefined) mountUsage(app, guards, port.usage);
   if (port.events !== undefined) mountEvents(app, guards, port.events);
   if (port.approvals !== undefined) mountApprovals(app, guards, guards.holder, port.approvals);

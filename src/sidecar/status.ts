@@ -27,6 +27,9 @@ export const statusAnswer = z.object({
     .readonly()
     .describe("Listeners as bound, with the connections that each has accepted."),
   connections: count.describe("Client connections under way."),
+  connection_limit: count.describe(
+    "Client connections at once at most: `limits.connections`, or as many as the limit of open files allows.",
+  ),
   tunnels: count.describe("Tunnels under way."),
   requests: count.describe("Forwarded requests under way."),
   totals: z

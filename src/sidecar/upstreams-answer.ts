@@ -36,6 +36,8 @@ const pool = z.object({
   members: z.array(memberAnswer).readonly(),
 });
 
+export type PoolAnswer = z.infer<typeof pool>;
+
 const time = z.object({ at: z.iso.datetime(), age_ms: z.number() });
 
 const pac = z.object({
@@ -63,6 +65,7 @@ const single = z.object({
   dialled: count,
   failed: count,
 });
+export type SingleAnswer = z.infer<typeof single>;
 
 /** An upstream in `/upstreams`. */
 export const upstreamAnswer = z.union([pool, pac, single]).meta({ id: "Upstream" });

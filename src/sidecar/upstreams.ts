@@ -188,7 +188,8 @@ function answerUnknown(what: string, name: string, known: readonly { readonly na
   return answerProblem(404, `${what} ${JSON.stringify(name)}. ${there}`, {}, { known: names });
 }
 
-function formatUpstream(upstream: UpstreamState, now: number): UpstreamAnswer {
+/** An upstream as answers have it. `now` is in milliseconds since the epoch. */
+export function formatUpstream(upstream: UpstreamState, now: number): UpstreamAnswer {
   if (isPacState(upstream)) return formatPac(upstream, now);
   if (!isPoolState(upstream)) return { ...upstream };
   const { name, balance, waiting, sessions, members } = upstream;

@@ -37,6 +37,7 @@ export const usageAnswer = z.object({
   others: counts.extend({ number: z.number() }).describe("The sum of those beyond `top`."),
   usage: z.array(row).readonly(),
 });
+export type UsageAnswer = z.infer<typeof usageAnswer>;
 
 export const usageQuery = z.object({
   by: z

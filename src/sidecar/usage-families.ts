@@ -5,8 +5,6 @@ import { USAGE_KINDS, type UsageKind } from "../proxy/limit/usage.ts";
 import type { UseTable } from "../proxy/limit/use-table.ts";
 import { counter, type Family, gauge, type Sample } from "./prometheus-text.ts";
 
-/** Users with series of their own: those that came first. */
-const MAX_USERS = 100;
 /** The label of all others, whatever their names are. */
 const OTHER = "other";
 
@@ -22,11 +20,10 @@ export interface UsageSource {
 /** Puts the use of users into families: a bounded number of users, and the sum of the rest. */
 export function collectUsageFamilies({ tables, period, limits, keeper }: UsageSource): Family[] {
   const rest = new Use(OTHER);
-  const named: Use[] = [];
-  for (const use of tables.user) {
-    if (named.length < MAX_USERS && use.key !== OTHER) named.push(use);
-    else rest.include(use);
-  }
+  // A counter never decreases: what was forgotten counts on.
+  rest.include(tables.user.gone);
+  const named = [...tables.user.named].filter(({ key }) => key !== OTHER);
+  for (const use of tables.user) if (!tables.user.named.has(use) || use.key === OTHER) rest.include(use);
   const each = (read: (use: Use) => number): Sample[] =>
     [...named, rest].map((use) => ({ labels: { user: use.key }, value: read(use) }));
   const quotas = named.flatMap((use) => {

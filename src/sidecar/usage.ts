@@ -1,10 +1,9 @@
 import type { Hono } from "hono";
 import { escapeText } from "../escape-text.ts";
 import { parseDay } from "../proxy/limit/calendar.ts";
-import type { Counts } from "../proxy/limit/use.ts";
 import { USAGE_KINDS, type UsageKind } from "../proxy/limit/usage.ts";
 import { describe } from "./describe-route.ts";
-import { usageAnswer, usageQuery } from "./usage-answer.ts";
+import { type UsageAnswer, usageAnswer, usageQuery } from "./usage-answer.ts";
 import type { Guards } from "./guard.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
 import { takeQuery } from "./read-query.ts";
@@ -20,47 +19,10 @@ export interface UsageQuestion {
   readonly key: string | undefined;
 }
 
-/** A quota and what is left of it. */
-interface QuotaState {
-  readonly limit: number;
-  readonly used: number;
-  readonly left: number;
-  /** When it begins anew, ISO 8601. */
-  readonly resets_at: string;
-}
-
 /** One user, client, target or upstream. */
-export interface UsageRow {
-  readonly key: string;
-  /** Tunnels and forwarded requests under way. */
-  readonly open: number;
-  /** Bytes per second. */
-  readonly rate: { readonly up: number; readonly down: number };
-  readonly today: Counts;
-  readonly month: Counts;
-  readonly since: Counts;
-  /** Requests that a limit refused, by the name of the limit, since the process began. */
-  readonly refused: Readonly<Record<string, number>>;
-  readonly limits?: Readonly<Record<string, unknown>>;
-  /** What is used of limits on connections, and requests that the rate has not brought back yet. */
-  readonly used?: { readonly connections?: number; readonly requests?: number };
-  readonly quota?: { readonly day?: QuotaState; readonly month?: QuotaState };
-}
+export type UsageRow = Omit<UsageAnswer["usage"][number], UsageKind> & { readonly key: string };
 
-export interface UsageReport {
-  readonly by: UsageKind;
-  /** The first day that counts, as a date. */
-  readonly since: string;
-  readonly day: string;
-  readonly month: string;
-  /** Since when this process counts, ISO 8601. What is kept in a file is older. */
-  readonly counting_since: string;
-  /** Whether the use of users is kept across restarts, or why not now. */
-  readonly kept: boolean | string;
-  readonly rows: readonly UsageRow[];
-  /** The sum of those beyond `top`. */
-  readonly others: Counts & { readonly number: number };
-}
+export type UsageReport = Omit<UsageAnswer, "usage"> & { readonly rows: readonly UsageRow[] };
 
 /** Shows use. */
 export interface UsageControl {
@@ -79,6 +41,7 @@ export function mountUsage(app: Hono, { read: guard }: Guards, control: UsageCon
       summary: "Shows who uses what, and what is left of quotas; with `format=csv` as text.",
       needs: "read",
       answer: usageAnswer,
+      also: { "text/csv": undefined },
       problems: [503],
     }),
     guard,
@@ -164,5 +127,7 @@ function formatUsageCsv({ by, rows }: UsageReport): string {
 
 function quoteCell(cell: string | number): string {
   const text = escapeText(String(cell));
-  return /[",;]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  // Spreadsheets take a text that begins like this for a formula, which can run programs.
+  const inert = typeof cell === "string" && /^\s*[=+\-@\uff1d\uff0b\uff0d\uff20]/.test(text) ? `'${text}` : text;
+  return /[",;]|^\s|\s$/.test(inert) ? `"${inert.replaceAll('"', '""')}"` : inert;
 }

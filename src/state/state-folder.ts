@@ -1,4 +1,5 @@
 import { accessSync, chmodSync, constants, mkdirSync, statSync } from "node:fs";
+import { readErrorCode } from "../error-code.ts";
 
 /** The folder for what is kept across restarts. */
 export interface StateFolderPlan {
@@ -48,7 +49,7 @@ function isOurs(path: string): boolean {
 }
 
 function explain(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const code = readErrorCode(error) ?? "";
   return reasons[code] ?? `the system says ${code === "" ? String(error) : code}`;
 }
 

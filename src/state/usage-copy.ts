@@ -1,4 +1,6 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { readFileSync } from "node:fs";
+import { readErrorCode } from "../error-code.ts";
+import { writeDurablySync } from "./durable-file.ts";
 
 /** What one user used in one day: the user, the day, bytes up and down, requests. */
 export type UseRow = readonly [user: string, day: number, up: number, down: number, requests: number];
@@ -11,15 +13,7 @@ export function nameCopy(path: string): string {
 /** Writes rows beside the file of use: a line with their hash, then their JSON. It is whole or not there. */
 export function writeUsageCopy(path: string, rows: readonly UseRow[]): void {
   const text = JSON.stringify(rows);
-  const next = `${nameCopy(path)}.new`;
-  const fd = openSync(next, "w", 0o600);
-  try {
-    writeSync(fd, `${hash(text)}\n${text}\n`);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-  renameSync(next, nameCopy(path));
+  writeDurablySync(nameCopy(path), `${hash(text)}\n${text}\n`);
 }
 
 /** The rows of the copy; undefined when there is none. */
@@ -29,14 +23,21 @@ export function readUsageCopy(path: string): UseRow[] | "damaged" | undefined {
   const end = written.indexOf("\n");
   const text = written.slice(end + 1, -1);
   if (end < 0 || hash(text) !== written.slice(0, end)) return "damaged";
-  return JSON.parse(text) as UseRow[];
+  const rows: unknown = JSON.parse(text);
+  return Array.isArray(rows) && rows.every(isUseRow) ? rows : "damaged";
+}
+
+function isUseRow(row: unknown): row is UseRow {
+  if (!Array.isArray(row)) return false;
+  const [user, ...counts] = row as readonly unknown[];
+  return typeof user === "string" && counts.length === 4 && counts.every(Number.isSafeInteger);
 }
 
 function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    if (readErrorCode(error) === "ENOENT") return undefined;
     throw error;
   }
 }

@@ -1,5 +1,6 @@
 import { Database, type Statement } from "bun:sqlite";
 import { existsSync, renameSync, rmSync, statSync } from "node:fs";
+import { nameError } from "../error-code.ts";
 import { isCorruption } from "./usage-fault.ts";
 import { nameCopy, readUsageCopy, type UseRow, writeUsageCopy } from "./usage-copy.ts";
 
@@ -16,6 +17,8 @@ export interface OpenOptions extends LostPeriods {
 
 /** Days for which rows are kept: 13 months. */
 const KEPT_DAYS = 400;
+/** Days by which the day may advance at once for old rows to be forgotten: a clock that is far ahead forgets nothing. */
+const MAX_STEP_DAYS = 31;
 /** Milliseconds for which another process is waited for. Two of them at a hand-over take microseconds. */
 const BUSY_MS = 400;
 /** Milliseconds between two copies, unless one is urgent. */
@@ -70,7 +73,7 @@ export class UsageDatabase {
       const database = UsageDatabase.#openSound(path, options, false);
       return { database, isDamaged: database.#isRestored };
     } catch (error) {
-      if (!isCorruption(readCode(error))) throw error;
+      if (!isCorruption(nameError(error))) throw error;
       moveAside(path);
       return { database: UsageDatabase.#openSound(path, options, true), isDamaged: true };
     }
@@ -103,7 +106,6 @@ export class UsageDatabase {
       const isNew = !hasTables(database);
       const opened = database.transaction(() => {
         database.run(SCHEMA);
-        database.run("DELETE FROM use WHERE day < ?", [day - KEPT_DAYS]);
         const made = new UsageDatabase(path, database);
         made.#isRestored = isNew && (known.length > 0 || existsSync(nameCopy(path)));
         if (known.length > 0) made.#seed(known);
@@ -149,7 +151,9 @@ export class UsageDatabase {
   /** Adds use, all of it or nothing, and gives the rows as they are then. `day` is the newest that was reached. */
   add(rows: readonly UseRow[], day: number): UseRow[] {
     const added = this.#database.transaction(() => {
-      if (this.#writeFact("day", day)) this.#database.run("DELETE FROM use WHERE day < ?", [day - KEPT_DAYS]);
+      const before = this.#readFact("day");
+      if (this.#writeFact("day", day) && before !== undefined && day - before <= MAX_STEP_DAYS)
+        this.#database.run("DELETE FROM use WHERE day < ?", [day - KEPT_DAYS]);
       return rows.map(([user, of, up, down, requests]): UseRow => {
         const total = this.#add.get(of, user, up, down, requests);
         return [user, of, total?.up ?? 0, total?.down ?? 0, total?.requests ?? 0];
@@ -262,11 +266,6 @@ interface FileState {
   readonly changedAt: number;
 }
 
-/** The code of an error of SQLite or of the system. */
-export function readCode(error: unknown): string {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : String(error);
-}
-
 function loadRows(database: Database, from: number): UseRow[] {
   return database
     .query<Counted & { user: string; day: number }, [number]>(
@@ -276,9 +275,26 @@ function loadRows(database: Database, from: number): UseRow[] {
     .map(({ user, day, up, down, requests }) => [user, day, up, down, requests]);
 }
 
+/** Rows that no process of ours has written: a sum with a text in it would be no number, and no quota would be reached. */
+const FOREIGN = `
+  SELECT 1 FROM use WHERE typeof(day) || typeof(up) || typeof(down) || typeof(requests) <> 'integerintegerintegerinteger'
+  OR typeof(user) <> 'text' LIMIT 1
+`;
+
 function assertSound(database: Database): void {
   const found = database.query<{ quick_check: string }, []>("PRAGMA quick_check(1)").get()?.quick_check;
   if (found !== "ok") throw coded("SQLITE_CORRUPT", found ?? "no answer");
+  if (hasTables(database) && hasForeignRows(database)) throw coded("SQLITE_CORRUPT", "A row has other types");
+}
+
+function hasForeignRows(database: Database): boolean {
+  try {
+    return database.query(FOREIGN).get() !== null;
+  } catch (error) {
+    // A table of that name, with other columns.
+    if (nameError(error) === "SQLITE_ERROR") return true;
+    throw error;
+  }
 }
 
 /** An empty file is sound, too. */
@@ -303,7 +319,7 @@ function moveAside(path: string): void {
     try {
       renameSync(`${path}${suffix}`, `${path}.damaged${suffix}`);
     } catch (error) {
-      if (readCode(error) !== "ENOENT") throw error;
+      if (nameError(error) !== "ENOENT") throw error;
     }
   rmSync(`${path}-shm`, { force: true });
 }

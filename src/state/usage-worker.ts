@@ -1,4 +1,5 @@
-import { type LostPeriods, type OpenOptions, readCode, UsageDatabase } from "./usage-database.ts";
+import { nameError } from "../error-code.ts";
+import { type LostPeriods, type OpenOptions, UsageDatabase } from "./usage-database.ts";
 import type { UseRow } from "./usage-copy.ts";
 
 /** What the owner of the thread asks of it, one order after the other. */
@@ -59,7 +60,7 @@ function answer(order: UsageOrder, held: Held): UsageReply {
   try {
     return carryOut(order, held);
   } catch (error) {
-    const code = readCode(error);
+    const code = nameError(error);
     // Another look at it may find something else. A full disk and a lock change nothing about the file.
     if (code !== "SQLITE_FULL" && !code.startsWith("SQLITE_BUSY")) closeQuietly(held);
     const rows = order.kind === "open" ? UsageDatabase.peek(order.path, findFirst(order)) : undefined;
@@ -107,7 +108,7 @@ function write(order: Extract<UsageOrder, { kind: "write" }>, held: Held): Usage
     database.copy(order.month, performance.now(), order.urgent);
     return { kind: "written", rows: [...written, ...others, ...found], isDamaged, trouble: undefined };
   } catch (error) {
-    return { kind: "written", rows: written, isDamaged, trouble: readCode(error) };
+    return { kind: "written", rows: written, isDamaged, trouble: nameError(error) };
   }
 }
 

@@ -1,10 +1,10 @@
-import type { Posted } from "../net/http/post-json.ts";
+import type { Exchanged } from "../net/http/exchange.ts";
 
 /** Milliseconds that a collector may ask us to wait at most. */
 const MAX_RETRY_MS = 300_000;
 
 /** Says why an export was not accepted, as the rest of a sentence; undefined when it was. Of the answer itself nothing is told. */
-export function describeRefusal(posted: Posted): string | undefined {
+export function describeRefusal(posted: Exchanged): string | undefined {
   if (posted.kind === "failed") return posted.why;
   const { status } = posted;
   if (status >= 200 && status < 300) return undefined;

@@ -1,5 +1,5 @@
 import type { Tell } from "../operator-message.ts";
-import type { PostOrder, Posted } from "../net/http/post-json.ts";
+import type { Exchanged, postJson } from "../net/http/exchange.ts";
 import { describeRefusal, readRejected, readRetryMs } from "./export-answer.ts";
 import { type Teller, writeMetricsExport, writeTraceExport } from "./otlp.ts";
 import { SpanQueue } from "./span-queue.ts";
@@ -19,7 +19,7 @@ export interface ExporterOptions {
   readonly plan: TelemetryPlan;
   readonly teller: Teller;
   readonly counts: ExportCounts;
-  readonly post: (order: PostOrder) => Promise<Posted>;
+  readonly post: typeof postJson;
   /** The metrics of now, as OTLP has them. */
   readonly readMetrics: () => readonly object[];
   readonly tell: Tell;
@@ -118,7 +118,7 @@ export class Exporter {
     const posted = await this.#post("/v1/traces", writeTraceExport(teller, spans), ms);
     let pauseMs = 0;
     if (posted.kind === "answered" && posted.status < 300) {
-      const rejected = Math.min(readRejected(posted.body), spans.length);
+      const rejected = Math.min(readRejected(posted.body.toString()), spans.length);
       counts.spansSent += spans.length - rejected;
       counts.spansDropped += rejected;
       this.#failed = 0;
@@ -146,7 +146,7 @@ export class Exporter {
     }
   }
 
-  async #post(path: string, body: string, ms: number): Promise<Posted> {
+  async #post(path: string, body: string, ms: number): Promise<Exchanged> {
     const { plan, post, counts } = this.#options;
     const headers = Object.fromEntries(plan.headers.map(([name, value]) => [name, value.reveal()]));
     const url = `${plan.url}${path}`;
@@ -160,8 +160,8 @@ export class Exporter {
   }
 
   /** From half of the pause to all of it, so that several proxies do not come back at once; or longer, where the collector asks for that. */
-  #findPause(posted: Posted): number {
-    const asked = posted.kind === "answered" ? readRetryMs(posted.retryAfter, Date.now()) : undefined;
+  #findPause(posted: Exchanged): number {
+    const asked = posted.kind === "answered" ? readRetryMs(posted.header("retry-after"), Date.now()) : undefined;
     const pause = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failed);
     this.#failed += 1;
     return Math.max(asked ?? 0, pause * (0.5 + this.#options.random() / 2));
@@ -184,6 +184,6 @@ export class Exporter {
 }
 
 /** What another time may mend (OTLP/HTTP, "Failures"). */
-function mayTryAgain(posted: Posted): boolean {
+function mayTryAgain(posted: Exchanged): boolean {
   return posted.kind === "failed" || [429, 502, 503, 504].includes(posted.status);
 }

@@ -2,7 +2,10 @@ import { randomBytes } from "node:crypto";
 import { constants, type Stats } from "node:fs";
 import { access, copyFile, link, lstat, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, extname, join } from "node:path";
+import { readErrorCode } from "../error-code.ts";
 import { describeReadError } from "../config/read-file.ts";
+import { syncFolder } from "../state/durable-file.ts";
+import { type Carried, carryCapabilities } from "./carry-capabilities.ts";
 import { type Outcome, done, refuse } from "./refusal.ts";
 
 /** Where the file before the last upgrade is kept. */
@@ -13,6 +16,8 @@ export function previousOf(target: string): string {
 /** A file that was written beside the executable. It is removed when it has not taken its place. */
 export interface Candidate extends AsyncDisposable {
   readonly path: string;
+  /** Of the executable; undefined where it has none. */
+  readonly carried: Carried | undefined;
   /**
    * Takes the place of the executable at once, or not at all; the one before is
    * kept as `.previous`. A process that runs keeps its file.
@@ -45,9 +50,10 @@ export interface Installed {
   keep(): Promise<void>;
 }
 
-/** Writes the new executable into the folder of the old one, on disk and with its mode and owner. */
+/** Writes the new executable into the folder of the old one, on disk and with its mode, owner and capabilities. */
 export async function writeCandidate(target: string, content: Uint8Array): Promise<Outcome<Candidate>> {
   const path = nameBeside(target, "new");
+  let carried: Carried | undefined;
   try {
     const { mode, uid, gid } = await stat(target);
     await using file = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o700);
@@ -56,6 +62,8 @@ export async function writeCandidate(target: string, content: Uint8Array): Promi
       // The owner first: a change of it takes bits of the mode away.
       if (process.platform !== "win32") await file.chown(uid, gid);
       await file.chmod(mode & 0o7777);
+      // Last: a write and a change of the owner take them away.
+      carried = carryCapabilities(target, path);
       await file.sync();
     } catch (error) {
       await rm(path, { force: true });
@@ -64,18 +72,20 @@ export async function writeCandidate(target: string, content: Uint8Array): Promi
   } catch (error) {
     return refuse("replace", `Cannot write ${path}: ${describeFault(error)}.`);
   }
-  return done(makeCandidate(target, path));
+  return done(makeCandidate(target, path, carried));
 }
 
 /** The executable before the last upgrade, to come back. */
 export async function takePrevious(target: string): Promise<Outcome<Candidate>> {
   const path = nameBeside(target, "new");
+  let carried: Carried | undefined;
   try {
     await copyLinked(previousOf(target), path);
+    carried = carryCapabilities(target, path);
   } catch (error) {
     return refuse("replace", `Cannot take back ${previousOf(target)}: ${describeFault(error)}.`);
   }
-  return done(makeCandidate(target, path));
+  return done(makeCandidate(target, path, carried));
 }
 
 /** An upgrade takes minutes: a file that has been there for longer belongs to none that is under way. */
@@ -98,9 +108,10 @@ export async function removeStale(target: string, now = Date.now()): Promise<voi
   }
 }
 
-function makeCandidate(target: string, path: string): Candidate {
+function makeCandidate(target: string, path: string, carried: Carried | undefined): Candidate {
   return {
     path,
+    carried,
     install: () => install(target, path),
     [Symbol.asyncDispose]: () => rm(path, { force: true }),
   };
@@ -156,22 +167,15 @@ async function copyLinked(from: string, to: string): Promise<void> {
   try {
     await link(from, to);
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") throw error;
+    if (readErrorCode(error) === "ENOENT") throw error;
     const found: Stats = await stat(from);
     await copyFile(from, to, constants.COPYFILE_EXCL);
     await using file = await open(to, "r+");
     if (process.platform !== "win32") await file.chown(found.uid, found.gid);
     await file.chmod(found.mode & 0o7777);
+    carryCapabilities(from, to);
     await file.sync();
   }
-}
-
-/** A rename is on disk once its folder is. */
-async function syncFolder(folder: string): Promise<void> {
-  // Windows opens no folders.
-  if (process.platform === "win32") return;
-  await using file = await open(folder, "r");
-  await file.sync();
 }
 
 async function isThere(path: string): Promise<boolean> {
@@ -191,7 +195,7 @@ function nameBeside(target: string, what: string): string {
 
 /** What went wrong with a file; continues a sentence. */
 function describeFault(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const code = readErrorCode(error);
   if (code === "ENOSPC" || code === "EDQUOT") return "there is no space left";
   return code === "EROFS" ? "the file system is mounted read-only" : describeReadError(error);
 }

@@ -1,3 +1,4 @@
+import { nameError } from "../error-code.ts";
 import { type Outcome, done, refuse } from "./refusal.ts";
 
 /** How the executable is tried: as the proxy is run. */
@@ -70,7 +71,7 @@ async function run(command: string[], { folder, variables }: Surroundings, ms: n
     if (child.signalCode !== null) return `it was ended by ${child.signalCode}`;
     return { code, stdout, stderr };
   } catch (error) {
-    return error instanceof Error && "code" in error ? String(error.code) : String(error);
+    return nameError(error);
   }
 }
 

@@ -3,13 +3,14 @@
  *
  *     bun test/bench/bandwidth.ts [--rate 20MB/s] [--seconds 10] [--warm 10] [--only TEXT]
  *
- * Bytes are counted where they arrive: by the clients on the way down, by the
- * origin on the way up. CPU is that of the proxy for each gigabyte (user and system
+ * Bytes are counted where they arrive: at the clients on the way down, at the
+ * origin on the way up, also those that wait in their sockets to be read. CPU is that of the proxy for each gigabyte (user and system
  * time of the process), under the limit and without one, less what the same
  * process used for as long without any stream. `--warm` are the seconds of traffic
  * before: the runtime compiles meanwhile, which a process does once.
  * `BENCH_PENSTOCK` names another executable than the last build.
  */
+import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { parseBandwidth } from "../../src/config/quantity.ts";
 import { makeCertificate } from "../support/certificate.ts";
@@ -83,10 +84,12 @@ async function measure(
   // To fill the buffers of so many sockets takes this process seconds, in which it reads nothing.
   await Bun.sleep(1000 + wanted.streams * 10 + warmMs);
   if ("bandwidth" in limits) await settle(streams);
-  const before = streams.bytes();
+  const countUnread = () =>
+    wanted.direction === "down" ? sumUnread("remote", running.port) : sumUnread("local", origin.port);
+  const [before, unread] = [streams.bytes(), countUnread()];
   const { cpu, seconds } = await measureCpu(running, forMs);
   const moved = subtract(streams.bytes(), before);
-  const total = moved.reduce((sum, bytes) => sum + bytes, 0);
+  const total = moved.reduce((sum, bytes) => sum + bytes, countUnread() - unread);
   const net = cpu - (idle.cpu * seconds) / idle.seconds;
   const newcomer = await measureNewcomer(streams, wanted.streams);
   streams.end();
@@ -102,6 +105,17 @@ async function settle(streams: Streams): Promise<void> {
     const total = subtract(streams.bytes(), before).reduce((sum, bytes) => sum + bytes, 0);
     if ((total * 1000) / (performance.now() - since) < bytesPerSecond * 1.2) return;
   }
+}
+
+/** Bytes that wait to be read in all connections with a port at one end: the receive queues of proc_net(5). */
+function sumUnread(side: "local" | "remote", port: number): number {
+  const wanted = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  let sum = 0;
+  for (const line of readFileSync("/proc/net/tcp", "latin1").split("\n").slice(1, -1)) {
+    const [, local = "", remote = "", , queues = ""] = line.trim().split(/\s+/);
+    if ((side === "local" ? local : remote).endsWith(wanted)) sum += Number.parseInt(queues.split(":")[1] ?? "0", 16);
+  }
+  return sum;
 }
 
 /** CPU seconds that a proxy uses in `forMs`, and the seconds that it really took. */

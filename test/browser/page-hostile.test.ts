@@ -77,6 +77,7 @@ describe("names that are meant to be taken for HTML", () => {
         refusals: Object.fromEntries(hostileNames.map((name, at) => [name, 100 - at])),
         listeners: hostileNames.map((address) => ({ address, tls: true, accepted: 1 })),
         certificates: hostileNames.map((name) => ({ name, days: 1 })),
+        lists: hostileNames.map((name) => ({ name, state: "failing", entries: 1, failures: 1, why: name })),
       },
       upstreams: hostileNames.flatMap((name) => [
         {
@@ -105,7 +106,7 @@ describe("names that are meant to be taken for HTML", () => {
     expect(await tab.evaluate(strange)).toEqual([]);
     expect(await tab.text("main")).toContain("<img src=x onerror=alert(1)>");
 
-    for (const view of ["tunnels", "users", "upstreams", "certificates", "configuration"]) {
+    for (const view of ["tunnels", "users", "upstreams", "lists", "certificates", "configuration"]) {
       await tab.click(`nav a[href^="#/${view}"]`);
       await tab.until(`document.querySelector("nav [aria-current]").innerText.toLowerCase() === "${view}"`);
       await tab.until("document.querySelector('.row[data-id], .sheet tbody tr, .certificates li, .tree *')");

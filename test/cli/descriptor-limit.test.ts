@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { openTunnel } from "../support/ask-tunnel.ts";
-import { startExecutable } from "../support/executable.ts";
+import { runExecutable, startExecutable } from "../support/executable.ts";
 import { connectRaw, listenEcho, type RawPeer } from "../support/raw-peer.ts";
 import { makeFolder } from "../support/temporary-folder.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -45,8 +45,8 @@ test("at its limit of descriptors the executable gives every client a clear end,
   let probes = 0;
   while (proxy.records.length + probes < all.length) probes = await readProbes(readSidecarPort(proxy.told));
   expect(proxy.records.some((record) => record["detail"] === "out_of_resources")).toBe(true);
-  const warning = `may open ${DESCRIPTORS} files, which is enough for 76 connections, and "limits.connections" is 10000.`;
-  expect(proxy.told.filter((line) => line.includes(warning))).toHaveLength(1);
+  // Nobody wrote a limit that does not fit.
+  expect(proxy.told.filter((line) => line.includes("may open"))).toEqual([]);
   for (const client of all) client[Symbol.dispose]();
 
   const after = await retry(() => openTunnel(proxy.port, `127.0.0.1:${echo.port}`));
@@ -76,6 +76,26 @@ test("at its limit of descriptors the sidecar answers every check, however many 
   }
   for (const client of [...clients, ...held, ...refused]) client[Symbol.dispose]();
 }, 300_000);
+
+test("the default of limits.connections is what the limit of open files allows, and only a written one warns", async () => {
+  await using folder = await makeFolder({ "proxy.config.json": config });
+  const room = `may open ${DESCRIPTORS} files, which is enough for 76 connections`;
+  {
+    await using proxy = await startExecutable({ cwd: folder.path, descriptors: DESCRIPTORS });
+    const port = await waitFor(() => readSidecarPort(proxy.told) || undefined, "the sidecar");
+    const ask = async (path: string): Promise<unknown> =>
+      (await fetch(`http://127.0.0.1:${port}${path}`, { headers: { Authorization: "Bearer t" } })).json();
+    expect(await ask("/status")).toMatchObject({ connection_limit: 76 });
+    expect(await ask("/config")).toMatchObject({ limits: { connections: 76 }, derived: ["limits.connections"] });
+    // This process may open more files than that one, and a reload there changes nothing.
+    const diff = await runExecutable(["check", "--diff", "--sidecar", `127.0.0.1:${port}`], { cwd: folder.path });
+    expect([diff.code, diff.stdout]).toEqual([0, ""]);
+    expect(proxy.told.filter((line) => line.includes(room))).toEqual([]);
+  }
+  await folder.write({ "proxy.config.json": { ...config, limits: { connections: 77 } } });
+  await using proxy = await startExecutable({ cwd: folder.path, descriptors: DESCRIPTORS });
+  await proxy.untilTold(`${room}, and "limits.connections" is 77.`);
+});
 
 function readSidecarPort(told: readonly string[]): number {
   return Number(/^Sidecar on .*:(\d+)\.$/m.exec(told.join("\n"))?.[1]);

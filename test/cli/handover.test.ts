@@ -152,7 +152,9 @@ describe("penstock handover", () => {
     await using folder = await makeFolder({});
     const nothing = await runExecutable(["handover"], { cwd: folder.path });
     expect(nothing).toMatchObject({ code: 2 });
-    expect(nothing.stderr).toContain(`There is no configuration file in ${folder.path}, so that no sidecar is known.`);
+    expect(nothing.stderr).toContain(
+      `There is no configuration file in ${folder.path} and none in /etc/penstock, so that no sidecar is known.`,
+    );
     const closed = await runExecutable(["handover", "--sidecar", "unix:s.sock"], { cwd: folder.path });
     expect(closed).toMatchObject({ code: 2 });
     expect(closed.stderr).toContain("Missing the token of the sidecar.");

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { closeSync, constants, existsSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
 import { findExecutable } from "../support/build-executable.ts";
-import { expectProgram, makeEnvironment } from "../support/program.ts";
+import { expectProgram, makeEnvironment, runProgram } from "../support/program.ts";
 import { connectRaw } from "../support/raw-peer.ts";
 import { makeFolder } from "../support/temporary-folder.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -115,6 +115,24 @@ test("a standard error that nobody reads holds nobody up", async () => {
   }
   stand.child.kill("SIGTERM");
   expect(await stand.child.exited).toBe(0);
+});
+
+test("a result that cannot be written is told, and is a failure", async () => {
+  // Every write to it fails, as on a disk that is full.
+  const run = (line: string) => runProgram(["sh", "-c", line]);
+  const executable = await findExecutable();
+  const told = "Cannot write the result to standard output: ENOSPC.";
+  for (const [command, wanted] of [
+    ["schema", `${told}\n`],
+    ["--help", `${told}\n`],
+    ["version --json", `${JSON.stringify({ exitCode: 1, error: "failure", messages: [told] })}\n`],
+  ] as const) {
+    const { code, stderr } = await run(`${executable} ${command} >/dev/full`);
+    expect([command, code, stderr]).toEqual([command, 1, wanted]);
+  }
+  // Nobody reads it: that is no failure.
+  const { code, stderr } = await run(`${executable} version >&-`);
+  expect([code, stderr]).toEqual([0, ""]);
 });
 
 test("a terminal that shows nothing any more holds nobody up", async () => {

@@ -1,5 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { AcmeFiles, NO_ATTEMPTS } from "../../src/acme/acme-files.ts";
 import { openTunnel } from "../support/ask-tunnel.ts";
+import { makeAuthority } from "../support/certificate-authority.ts";
 import { startExecutable } from "../support/executable.ts";
 import { connectRaw, listenEcho } from "../support/raw-peer.ts";
 import { makeFolder } from "../support/temporary-folder.ts";
@@ -20,6 +23,38 @@ describe("the executable, told to stop", () => {
     proxy.signal(signal);
     expect(await proxy.exited).toBe(0);
     expect(proxy.told.at(-1)).toStartWith(`${signal}: accepting no more connections`);
+  });
+
+  test("does not count an order of a certificate that is under way as a failure", async () => {
+    await using authority = await makeAuthority();
+    const { cert, key } = await authority.issue({ names: ["IP:127.0.0.1"] });
+    const asked = Promise.withResolvers<undefined>();
+    await using silent = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      tls: { cert, key },
+      fetch() {
+        asked.resolve(undefined);
+        return new Promise<never>(() => {});
+      },
+    });
+    const directory = `https://127.0.0.1:${silent.port}/directory`;
+    const names = ["proxy.example.org"];
+    await using folder = await makeFolder({
+      "ca.pem": authority.cert,
+      "proxy.config.json": {
+        listen: [{ port: 0, tls: { acme: { names, directory, ca: "ca.pem" } } }],
+        state: { folder: "state" },
+      },
+    });
+    const files = new AcmeFiles(join(folder.path, "state"), { directory, names, profile: undefined, ca: undefined });
+    await using proxy = await startExecutable({ cwd: folder.path });
+    await asked.promise;
+    // Were the process killed now, the next one would have to wait.
+    expect(await files.readAttempts()).toMatchObject({ failures: 1 });
+    proxy.signal("SIGTERM");
+    expect(await proxy.exited).toBe(0);
+    expect(await files.readAttempts()).toEqual(NO_ATTEMPTS);
   });
 
   test("lets tunnels live on, takes nobody new, says that it is not ready, and ends with the last tunnel", async () => {

@@ -125,7 +125,7 @@ describe.each(["TLS", "a Unix socket"] as const)("with a sidecar behind %s", (ki
       });
       expect([sum("penstock_tunnels_open"), sum('penstock_bytes_total{direction="down"}')]).toEqual([2, 1010]);
       const shown = (await run(["status"])).stdout;
-      expect(shown).toContain("Under way     2 tunnels, 0 requests, 2 connections of clients\n");
+      expect(shown).toContain("Under way     2 tunnels, 0 requests, 2 connections of at most");
       expect(shown).toContain("Over          2 tunnels, 0 requests, 5 connections, 1 failure\n");
       expect(shown).toContain("Moved         1.0 kB up, 1.0 kB down\n");
 

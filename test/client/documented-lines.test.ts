@@ -41,11 +41,11 @@ async function takeResults(page: string): Promise<LineResult[]> {
 describe("a command line in the documentation", () => {
   for (const page of run) {
     withPrograms(
-      `of ${page} runs as it is written, and ends with the exit code that it should`,
+      `of ${page} runs as it is written, ends with the exit code that it should, and prints what the page shows`,
       async () => {
         const results = await takeResults(page);
         expect(results.length).toBeGreaterThan(0);
-        expect(results.filter(({ code, expected }) => code !== expected)).toEqual([]);
+        expect(results.filter(({ code, expected, unseen }) => code !== expected || unseen.length > 0)).toEqual([]);
       },
       PAGE_MS,
     );
@@ -54,6 +54,18 @@ describe("a command line in the documentation", () => {
   test("runs, where it is one of the proxy; only upgrades have a test of their own", () => {
     const left = lines.map(({ text }) => text).filter((text) => notRun.some(({ line }) => line.test(text)));
     expect(left.filter((text) => text.startsWith("penstock ") && !text.startsWith("penstock upgrade "))).toEqual([]);
+  });
+
+  test("shows its output in some places, and its exit code where a comment has one", () => {
+    const shown = lines.filter(
+      (line) => line.shown.length > 0 && !notRun.some(({ line: left }) => left.test(line.text)),
+    );
+    expect(shown.length).toBeGreaterThanOrEqual(5);
+    for (const { page, text } of lines) {
+      const told = /#.*exit code (\d+)/.exec(text)?.[1];
+      const fact = lineFacts.find((each) => (each.page ?? page) === page && each.line.test(text));
+      if (told !== undefined) expect({ text, code: fact?.code ?? 0 }).toEqual({ text, code: Number(told) });
+    }
   });
 
   test("has a reason where it does not run or does not end with 0, and no reason is left over", () => {

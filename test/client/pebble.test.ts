@@ -145,6 +145,29 @@ describe("a listener whose certificate Pebble issues", () => {
     expect(await look(proxy.port, "new.example.org", await pebble.readRoot())).toBeInstanceOf(X509Certificate);
   });
 
+  testWithPebble(
+    "is shown by the listener that the authority reaches, for the names of another one as well",
+    async () => {
+      await using pebble = await openPebble();
+      await using folder = await makeFolder();
+      const order = (...names: readonly string[]) => ({
+        acme: { directory: pebble.directory, ca: "pebble.pem", names: [...names] },
+      });
+      const listen = [
+        { port: pebble.tlsPort, tls: order("proxy.example.org") },
+        { port: 0, tls: order("other.example.org") },
+      ];
+      await using proxy = await startProxy(
+        { listen, state: { folder: join(folder.path, "state") } },
+        { files: { "pebble.pem": pebble.ca } },
+      );
+      await untilIssued(proxy, 2);
+      const other = proxy.daemon.listeners[1]?.port ?? 0;
+      const shown = await look(other, "other.example.org", await pebble.readRoot());
+      expect((shown as X509Certificate).subjectAltName).toBe("DNS:other.example.org");
+    },
+  );
+
   testWithPebble("binds the account to one elsewhere", async () => {
     const hmac = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W";
     await using pebble = await openPebble({ externalKeys: { "kid-1": hmac } });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { mkdir, readdir } from "node:fs/promises";
+import { mkdir, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { runCli } from "../../src/cli/run-cli.ts";
 import { createFakeIo } from "../support/fake-io.ts";
@@ -58,15 +58,56 @@ describe("penstock trust", () => {
     await mkdir(database, { recursive: true });
     const list = () => expectProgram(["certutil", "-L", "-d", `sql:${database}`]);
     const browsers = ["trust", "--store", "browsers"];
-    const none = await run(browsers);
-    expect(none).toMatchObject({ code: 1, printed: "" });
-    expect(none.told).toContain("There is no database of a browser.");
     await expectProgram(["certutil", "-N", "-d", `sql:${database}`, "--empty-password"]);
     expect((await run(browsers)).code).toBe(0);
     expect(await list()).toMatch(/penstock-[0-9a-f]{16} +C,,/);
     expect((await run(browsers)).printed).toContain("nothing to do");
     expect((await run([...browsers, "--remove"])).code).toBe(0);
     expect(await list()).not.toContain("penstock-");
+  });
+
+  needs("certutil")(
+    "makes the database of Chromium where none ever ran, and takes only the authority out",
+    async () => {
+      await using stand = await makeStand();
+      const { folder, run } = stand;
+      const database = join(folder.path, ".pki/nssdb");
+      const browsers = ["trust", "--store", "browsers"];
+      expect(await run([...browsers, "--remove"])).toMatchObject({
+        code: 0,
+        told: expect.stringContaining("There is no database of a browser in"),
+      });
+      const dry = await run([...browsers, "--dry-run"]);
+      expect(dry.printed).toContain(`would make ${database}\n`);
+      expect(await readdir(folder.path)).not.toContain(".pki");
+      const made = await run(browsers);
+      expect(made).toMatchObject({ code: 0, told: "" });
+      expect(made.printed).toContain(`browser (${database}): make ${database}: done\n`);
+      expect(((await stat(database)).mode & 0o777).toString(8)).toBe("700");
+      // With an empty password, as that of Chromium: another program adds to it without a question.
+      await expectProgram(
+        ["certutil", "-A", "-d", `sql:${database}`, "-n", "mine", "-t", "C,,", "-i", "other/ca.pem"],
+        {
+          cwd: folder.path,
+        },
+      );
+      const list = () => expectProgram(["certutil", "-L", "-d", `sql:${database}`]);
+      expect(await list()).toMatch(/penstock-[0-9a-f]{16} +C,,/);
+      expect((await run([...browsers, "--remove"])).code).toBe(0);
+      expect(await list()).not.toContain("penstock-");
+      expect(await list()).toContain("mine");
+    },
+  );
+
+  needs("certutil")("makes no second database where Chromium has a newer one", async () => {
+    await using stand = await makeStand();
+    const { folder, run } = stand;
+    const database = join(folder.path, ".local/share/pki/nssdb");
+    await mkdir(database, { recursive: true });
+    await expectProgram(["certutil", "-N", "-d", `sql:${database}`, "--empty-password"]);
+    expect((await run(["trust", "--store", "browsers"])).code).toBe(0);
+    expect(await expectProgram(["certutil", "-L", "-d", `sql:${database}`])).toContain("penstock-");
+    expect(await readdir(folder.path)).not.toContain(".pki");
   });
 
   test("asks before it trusts what it has not made, and never trusts a server", async () => {

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { type Cidr, containsIp, parseCidr } from "../../src/address/cidr.ts";
 import { AddressSet } from "../../src/address/address-set.ts";
 import { type Ip, ipFromBytes } from "../../src/address/ip.ts";
-import { findUnreachableRules } from "../../src/config/find-unreachable-rules.ts";
+import { findUnreachableRules } from "../support/at-once.ts";
 import { evaluate, evaluateAddress } from "../../src/proxy/policy/evaluate.ts";
 import { explainMatches, type Mismatch } from "../../src/proxy/policy/explain-match.ts";
 import { WELL_KNOWN_PREFIX } from "../../src/proxy/policy/nat64.ts";

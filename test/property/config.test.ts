@@ -2,9 +2,9 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 
 import { checkConfig } from "../../src/config/check.ts";
-import { gatherMaterials } from "../../src/config/materials.ts";
+import { gatherMaterials } from "../../src/config/gather-materials.ts";
 import { applyOverrides } from "../../src/config/overrides.ts";
-import { parseJson } from "../../src/config/parse-json.ts";
+import { parseJson } from "../support/at-once.ts";
 import { parseListenerAddress } from "../../src/config/listener-address.ts";
 import { formatProblem } from "../../src/config/problem.ts";
 import { parseDuration, parseSize } from "../../src/config/quantity.ts";

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { AcmeFiles } from "../../src/acme/acme-files.ts";
+import { certificatesAnswer } from "../../src/sidecar/certificates.ts";
 import { type CertificateAuthority, makeAuthority } from "../support/certificate-authority.ts";
 import { startProxy, type TestProxy, waitFor } from "../support/proxy.ts";
 import { prepareSClient, type SClient } from "../support/s-client.ts";
@@ -24,8 +25,8 @@ afterAll(async () => {
 
 const names = ["proxy.example.org"];
 
-function start(folder: TemporaryFolder): Promise<TestProxy> {
-  const listen = [{ port: 0, tls: { acme: { names, directory } } }];
+function start(folder: TemporaryFolder, ordered: readonly string[] = names): Promise<TestProxy> {
+  const listen = [{ port: 0, tls: { acme: { names: [...ordered], directory } } }];
   return startProxy({ listen, state: { folder: join(folder.path, "state") } });
 }
 
@@ -77,6 +78,28 @@ describe("a listener whose certificate is kept", () => {
     await using proxy = await start(folder);
     const asked = await openssl.run(proxy.port, ["-servername", "proxy.example.org", "-alpn", "acme-tls/1"]);
     expect(asked.alpn).not.toBe("acme-tls/1");
+  });
+
+  test("uses it when it is started with one more name, until there is one for both", async () => {
+    await using folder = await makeFolder();
+    await keep(folder);
+    await using proxy = await start(folder, ["new.example.org", ...names]);
+    const { subject } = await openssl.run(proxy.port, ["-servername", "proxy.example.org"]);
+    expect(subject).toContain("test");
+    const { certificates } = certificatesAnswer.parse(await (await proxy.ask("/certificates")).json());
+    expect(certificates).toMatchObject([{ names, warnings: [] }]);
+    await waitFor(
+      () => proxy.messages.some((message) => message.includes("Another certificate is in use meanwhile.")),
+      "the failure",
+    );
+  });
+
+  test("does not use it for names of which it has none", async () => {
+    await using folder = await makeFolder();
+    await keep(folder);
+    await using proxy = await start(folder, ["new.example.org"]);
+    const { alert } = await openssl.run(proxy.port, ["-servername", "proxy.example.org"]);
+    expect(alert).toContain("internal error");
   });
 
   test("keeps it over a reload that adds a name, until there is one for both", async () => {

@@ -279,7 +279,7 @@ describe("penstock capture", () => {
       "The sidecar refused (401): The bearer token is wrong.",
     ]);
     expect(await run("--sidecar", sidecar, "--token=scenario-token", "--legs=all")).toEqual([
-      1,
+      2,
       "The sidecar refused (400): legs must be one of client, target, both.",
     ]);
     expect(await run("--sidecar", sidecar, "--token=scenario-token")).toEqual([

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { explainTarget } from "../../src/cli/explain-target.ts";
+import { explainTarget } from "../../src/explain/explain-target.ts";
 import { runCli } from "../../src/cli/run-cli.ts";
 import { compileForTest } from "../support/compile-for-test.ts";
 import { createFakeIo } from "../support/fake-io.ts";

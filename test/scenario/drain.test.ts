@@ -22,11 +22,6 @@ async function isAccepting({ port }: TestProxy): Promise<boolean> {
   }
 }
 
-/** What the operator was told, but warnings of this machine. */
-function listSaid({ messages }: TestProxy): string[] {
-  return messages.filter((message) => !message.startsWith("This process may open"));
-}
-
 describe("a drain with a lame duck", () => {
   test("is not ready first and still serves, then stops accepting, then ends the tunnels that are left", async () => {
     using echo = listenEcho();
@@ -39,7 +34,7 @@ describe("a drain with a lame duck", () => {
     expect(await ended).toBe("ended");
     expect(await isAccepting(proxy)).toBe(false);
     expect(await proxy.record()).toMatchObject({ end: "drained" });
-    expect(listSaid(proxy)).toEqual([
+    expect(proxy.messages).toEqual([
       "SIGTERM: not ready any more, still accepting connections for 300 ms; then tunnels have 100 ms to end. A second signal ends them at once.",
       "Accepting no more connections; tunnels have 100 ms to end.",
       "The time for tunnels is over: ending 1 tunnel.",
@@ -67,7 +62,7 @@ describe("POST /drain", () => {
     const state = (await answer.json()) as Record<string, unknown>;
     expect(state).toMatchObject({ phase: "draining", connections: 1, tunnels: 1 });
     expect(Number(state["left_ms"])).toBeGreaterThan(590_000);
-    expect(listSaid(proxy)[0]).toStartWith("POST /drain: accepting no more connections; tunnels have 10 min to end.");
+    expect(proxy.messages[0]).toStartWith("POST /drain: accepting no more connections; tunnels have 10 min to end.");
     expect(await isAccepting(proxy)).toBe(false);
     peer[Symbol.dispose]();
     await proxy.daemon.ended;

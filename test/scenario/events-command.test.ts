@@ -60,7 +60,7 @@ describe("penstock events", () => {
     await using proxy = await startProxy({});
     const sidecar = locate(proxy);
     const wrong = follow(sidecar, "--type", "nothing");
-    expect(await wrong.code).toBe(1);
+    expect(await wrong.code).toBe(2);
     expect(wrong.io.told[0]).toStartWith('The sidecar refused (400): There is no event "nothing".');
     const io = createFakeIo({ variables: {} });
     expect(await runCli(["events", "--sidecar", sidecar], io)).toBe(2);
@@ -68,4 +68,27 @@ describe("penstock events", () => {
     expect(await nobody.code).toBe(1);
     expect(nobody.io.told[0]).toStartWith("Cannot reach the sidecar at http://127.0.0.1:1");
   });
+});
+
+describe("a command", () => {
+  test.each([
+    ["events", "Watching until SIGINT."],
+    ["approvals --watch", "Watching until SIGINT."],
+    ["learn --live 1h", "Watching."],
+    ["top --json", undefined],
+  ])(
+    "that follows a running proxy ends with the reason when its token is not valid any more: %s",
+    async (command, watching) => {
+      const first = await startProxy({});
+      const port = first.daemon.sidecar?.port;
+      const io = createFakeIo({ variables });
+      const code = runCli([...command.split(" "), "--sidecar", locate(first)], io);
+      if (watching === undefined) await waitFor(() => io.printed() !== "", "a line");
+      else await io.untilTold(watching);
+      await first[Symbol.asyncDispose]();
+      await using _ = await startProxy({ sidecar: { port, token: "another-token" } });
+      expect(await code).toBe(1);
+      expect(io.told.join("\n")).toContain("The sidecar refused (401): ");
+    },
+  );
 });

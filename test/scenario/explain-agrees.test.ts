@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { parseIp } from "../../src/address/ip.ts";
-import { explainTarget } from "../../src/cli/explain-target.ts";
+import { explainTarget } from "../../src/explain/explain-target.ts";
 import type { PenstockConfig } from "../../src/config/schema.ts";
 import { compileForTest } from "../support/compile-for-test.ts";
 import { createFakeResolver } from "../support/fake-resolver.ts";

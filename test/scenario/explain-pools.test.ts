@@ -201,7 +201,7 @@ describe("penstock explain of a pool, with a running proxy", () => {
     const config: PenstockConfig = { upstreams: { exits: { pool: members } }, default: "exits" };
     const gone = await explain(config, "example.org", "--sidecar", "127.0.0.1:1");
     expect(gone.lines[0]).toBe(
-      "pool:    exits, health unknown: not asked (Cannot reach the sidecar at http://127.0.0.1:1: ECONNREFUSED)",
+      "pool:    exits, health unknown: not asked (Cannot reach the sidecar at http://127.0.0.1:1: ECONNREFUSED. Is the proxy running?)",
     );
     await using proxy = await startProxy();
     const another = await explain(config, "example.org", "--sidecar", `127.0.0.1:${proxy.daemon.sidecar?.port}`);

@@ -76,7 +76,7 @@ describe("fetching a file", () => {
     const port = await reserveClosedPort();
     expect(await fetchText({ ...order, url: `http://127.0.0.1:${port}/` })).toEqual({
       kind: "failed",
-      why: expect.stringMatching(/^cannot be fetched: E?Conn.*Refused$/i),
+      why: expect.stringMatching(/^cannot be reached: E?Conn.*Refused$/i),
     });
     using server = serve(() => new Promise(() => {}));
     expect(await fetchText({ ...order, ms: 50, url: server.url })).toEqual({

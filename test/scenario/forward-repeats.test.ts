@@ -68,6 +68,21 @@ describe("a request like the one before it, on the same connection", () => {
     expect(origin.heads).toHaveLength(2);
   });
 
+  test("has its own path, also where the one before had a query and none", async () => {
+    using origin = serveHttp(() => ok("x"));
+    await using proxy = await startProxy();
+    using client = await proxy.connect();
+    const { port } = origin;
+    for (const target of ["?a/", "?a/b", "/c?d/", "/c"]) {
+      client.write(`GET http://127.0.0.1:${port}${target} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`);
+      await takeResponse(client);
+    }
+    // What no host can have is refused also where the target begins alike.
+    client.write(`GET http://127.0.0.1:${port}?a/b HTTP/1.1\r\nHost: 127.0.0.1:${port}?a\r\n\r\n`);
+    expect((await takeResponse(client)).head).toStartWith("HTTP/1.1 400 ");
+    expect(origin.heads.map((head) => head.split(" ")[1])).toEqual(["/?a/", "/?a/b", "/c?d/", "/c"]);
+  });
+
   test("may go to another origin, and goes where it is to go", async () => {
     using first = serveHttp(() => ok("first"));
     using second = serveHttp(() => ok("second"));

@@ -71,16 +71,40 @@ describe("a request to switch protocols", () => {
     }
   });
 
-  test("leaves fields of other hops behind all the same", async () => {
+  // Inside of them a client would ask for hosts that no rule has judged.
+  test.each(["h2c", "H2C", "h2c-14", "HTTP/2.0", "TLS/1.0", '"h2c"', "h2c, tls/1.2"])(
+    "is not passed on for %s, and neither is a 101",
+    async (protocol) => {
+      using server = listenRaw();
+      await using proxy = await startProxy({ forward: { via: "here" } });
+      using client = await proxy.connect();
+      // Without a nomination, too.
+      for (const options of ["Upgrade, HTTP2-Settings", "Upgrade"]) {
+        const fields = `Connection: ${options}\r\nUpgrade: ${protocol}\r\nHTTP2-Settings: AAMAAABkAAQ\r\n`;
+        client.write(ask("GET", `http://127.0.0.1:${server.port}/`, fields));
+        const origin = server.accepted[0] ?? (await server.next());
+        await origin.untilText("\r\n\r\n");
+        expect(origin.take().toString()).toBe(
+          `GET / HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\nVia: 1.1 here\r\n\r\n`,
+        );
+        if (options === "Upgrade") origin.write("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n");
+        else origin.write(ok("h1"));
+        const { head } = await takeResponse(client);
+        expect(head).toStartWith(options === "Upgrade" ? "HTTP/1.1 502 " : "HTTP/1.1 200 ");
+      }
+    },
+  );
+
+  test("is passed on for those of its protocols in which nobody asks for another host", async () => {
     using server = listenRaw();
     await using proxy = await startProxy();
     using client = await proxy.connect();
-    const fields = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ\r\n";
+    const fields = "Connection: Upgrade\r\nUpgrade: h2c, websocket\r\nUpgrade: irc/6.9, tls/1.3\r\n";
     client.write(ask("GET", `http://127.0.0.1:${server.port}/`, fields));
     const origin = await server.next();
     await origin.untilText("\r\n\r\n");
-    expect(origin.text).not.toContain("HTTP2-Settings");
-    origin.write(ok("h1"));
-    expect((await takeResponse(client)).body).toBe("h1");
+    expect(origin.text).toContain("\r\nConnection: Upgrade\r\nUpgrade: websocket, irc/6.9\r\n");
+    origin.write(ok("no"));
+    await takeResponse(client);
   });
 });

@@ -4,6 +4,7 @@ import { type CertificateAuthority, makeAuthority } from "../support/certificate
 import { createFakeResolver } from "../support/fake-resolver.ts";
 import { ask, ok, serveHttp, takeResponse } from "../support/http-origin.ts";
 import { allowLoopback, startProxy, type TestProxy } from "../support/proxy.ts";
+import { listenRaw } from "../support/raw-peer.ts";
 
 const TOKEN = "tok-5f1e0c0f9d2b";
 const KEY = "key-a91c77d0e4b2";
@@ -155,14 +156,17 @@ describe("a rule that sets a field of requests", () => {
     );
   });
 
-  test.each(["TRACE", "trace"])("refuses %s, whose answer would show the value to the client", async (method) => {
-    using origin = await serveTls((head) => ok(head));
-    await using proxy = await startEditing(addToken);
-    const answer = await proxy.exchange(ask(method, `https://api.example:${origin.port}/`, "Connection: close\r\n"));
-    expect(answer).toStartWith("HTTP/1.1 403 ");
-    expect(answer).not.toContain(TOKEN);
-    expect(origin.heads).toEqual([]);
-  });
+  test.each(["TRACE", "trace", "TRACK"])(
+    "refuses %s, whose answer would show the value to the client",
+    async (method) => {
+      using origin = await serveTls((head) => ok(head));
+      await using proxy = await startEditing(addToken);
+      const answer = await proxy.exchange(ask(method, `https://api.example:${origin.port}/`, "Connection: close\r\n"));
+      expect(answer).toStartWith("HTTP/1.1 403 ");
+      expect(answer).not.toContain(TOKEN);
+      expect(origin.heads).toEqual([]);
+    },
+  );
 
   test("counts an upstream that forwards in clear as not TLS, and gives it nothing", async () => {
     using upstream = serveHttp(() => ok("forwarded"));
@@ -289,6 +293,24 @@ describe("a rule that changes responses", () => {
     );
     expect(listLines((await takeResponse(client)).head, "x-new")).toEqual(["x-new: 2"]);
   });
+});
+
+test("a rule that sets and removes fields does so in trailers as well, where it sets none", async () => {
+  using server = listenRaw();
+  await using proxy = await startEditing({
+    request: { set: { "x-role": { env: "KEY" } }, remove: ["x-user"], allowPlain: true },
+    response: { set: { "x-cache": "no" }, remove: ["x-gone"] },
+  });
+  using client = await proxy.connect();
+  const trailers = "X-Role: admin\r\nx_user: root\r\nX-Cache: yes\r\nX-GONE: 1\r\nX-Sum: 7\r\n\r\n";
+  client.write(ask("POST", `http://api.example:${server.port}/`, "TE: trailers\r\nTransfer-Encoding: chunked\r\n"));
+  client.write(`1\r\na\r\n0\r\n${trailers}`);
+  const origin = await server.next();
+  await origin.untilText("X-Sum: 7\r\n\r\n");
+  expect(origin.text).toEndWith("\r\n0\r\nX-Cache: yes\r\nX-GONE: 1\r\nX-Sum: 7\r\n\r\n");
+  origin.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n${trailers}`);
+  await client.untilText("X-Sum: 7\r\n\r\n");
+  expect(client.text).toEndWith("\r\n0\r\nX-Role: admin\r\nx_user: root\r\nX-Sum: 7\r\n\r\n");
 });
 
 test("a rule that removes fields of requests does so over http", async () => {

@@ -32,7 +32,7 @@ describe("penstock drain", () => {
   test("says what is wrong with a duration, and drains nothing", async () => {
     await using proxy = await startProxy();
     const { code, told } = await run(["drain", "--for", "soon", "--sidecar", `http://${at(proxy)}`], { variables });
-    expect(code).toBe(1);
+    expect(code).toBe(2);
     expect(told[0]).toStartWith('The sidecar refused (400): "soon" is not a duration.');
     expect((await run(["healthcheck", "--sidecar", at(proxy)])).code).toBe(0);
   });

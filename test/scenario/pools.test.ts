@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { explainTarget } from "../../src/cli/explain-target.ts";
+import { explainTarget } from "../../src/explain/explain-target.ts";
 import { compileForTest } from "../support/compile-for-test.ts";
 import { createFakeResolver } from "../support/fake-resolver.ts";
 import { makeEndpoint } from "../support/make-endpoint.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { explainTarget } from "../../src/cli/explain-target.ts";
+import { explainTarget } from "../../src/explain/explain-target.ts";
 import { runCli } from "../../src/cli/run-cli.ts";
 import { listSteps } from "../../src/cli/trace/list-steps.ts";
 import { Recording } from "../../src/cli/trace/recording.ts";

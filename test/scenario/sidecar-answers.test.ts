@@ -37,6 +37,8 @@ test("real answers to every GET in JSON are as /openapi.json describes them", as
     "/tunnels/{id}": `/tunnels/${tunnels[0]?.id}`,
     "/upstreams/{name}": "/upstreams/pool",
     "/upstreams/{name}/choice": "/upstreams/pool/choice?host=a.example",
+    "/explain": "/explain?target=a.example",
+    "/events": "/events?wait=0",
   };
   const asked: string[] = [];
   for (const [name, operation] of listOperations(openapi)) {
@@ -51,5 +53,45 @@ test("real answers to every GET in JSON are as /openapi.json describes them", as
     expect([name, parsed.error?.issues]).toEqual([name, undefined]);
     asked.push(path);
   }
-  expect(asked).toEqual(expect.arrayContaining(["/config", "/readyz", "/tunnels", "/upstreams", "/usage"]));
+  expect(asked).toEqual(
+    expect.arrayContaining(["/config", "/events", "/explain", "/readyz", "/tunnels", "/upstreams", "/usage"]),
+  );
+});
+
+test("every form of an answer is one that /openapi.json has, and so is the body of a request", async () => {
+  await using proxy = await startProxy();
+  const openapi = (await (await proxy.ask("/openapi.json")).json()) as OpenApi;
+  const operations = new Map(listOperations(openapi));
+  const page = await (await proxy.ask("/")).text();
+  const files = Array.from(page.matchAll(/"\/page\/([^"]+)"/g), ([, name = ""]) => `/page/${name}`);
+  expect(files.length).toBeGreaterThan(1);
+  const asked: readonly (readonly [name: string, path: string, accept?: string])[] = [
+    ["GET /usage", "/usage?format=csv"],
+    ["GET /usage", "/usage", "text/csv"],
+    ["GET /metrics", "/metrics"],
+    ["GET /metrics", "/metrics", "application/openmetrics-text"],
+    ["GET /events", "/events?wait=0"],
+    ["GET /events", "/events"],
+    ["GET /live", "/live"],
+    ["GET /capture", "/capture"],
+    ["GET /proxy.pac", "/proxy.pac"],
+    ["GET /healthz", "/healthz"],
+    ["GET /", "/"],
+    ...files.map((file) => ["GET /page/{name}", file] as const),
+  ];
+  for (const [name, path, accept] of asked) {
+    const answer = await fetch(`http://127.0.0.1:${proxy.daemon.sidecar?.port}${path}`, {
+      headers: { Authorization: "Bearer scenario-token", ...(accept !== undefined && { Accept: accept }) },
+    });
+    await answer.body?.cancel();
+    const type = answer.headers.get("Content-Type")?.replace(/;.*/, "") ?? "";
+    expect([name, Object.keys(operations.get(name)?.responses[answer.status]?.content ?? {})]).toEqual([
+      name,
+      expect.arrayContaining([type]),
+    ]);
+  }
+  const { requestBody } = operations.get("POST /approvals/{id}") as {
+    readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: JsonSchema }>> };
+  };
+  expect(Object.keys(requestBody?.content["application/json"]?.schema.properties ?? {})).toEqual(["allow", "for"]);
 });

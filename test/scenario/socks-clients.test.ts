@@ -26,6 +26,29 @@ async function say(peer: RawPeer, bytes: Uint8Array, answerLength: number): Prom
   return [...peer.take()];
 }
 
+describe("a SOCKS client for which a limit on connections leaves no room", () => {
+  type Protocol = "http" | "socks5" | "socks4";
+  const all: Protocol[] = ["http", "socks5", "socks4"];
+  test.each<[protocol: string, listener: string, protocols: Protocol[], says: number[], refused: number[]]>([
+    ["SOCKS5", "with HTTP", all, [5, 1, 0], [5, 255]],
+    ["SOCKS4", "with HTTP", all, [4, 1, 0, 80, ...loopback, 0], [0, 91, 0, 0, 0, 0, 0, 0]],
+    ["SOCKS5", "of its own, whatever it says", ["socks5"], [], [5, 255]],
+    ["SOCKS4", "of its own, whatever it says", ["socks4"], [], [0, 91, 0, 0, 0, 0, 0, 0]],
+  ])("is told so in %s, on a listener %s", async (_protocol, _listener, protocols, says, refused) => {
+    await using proxy = await startProxy({
+      listen: [{ host: "127.0.0.1", port: 0, protocols }],
+      limits: { perClient: { connections: 1 } },
+    });
+    // The first that connects is the first that is accepted.
+    using _held = await proxy.connect();
+    using client = await proxy.connect();
+    client.write(Uint8Array.from(says));
+    await client.untilEnd();
+    expect([...client.take()]).toEqual(refused);
+    expect(await proxy.record()).toMatchObject({ detail: "too_many_connections", limit: "perClient.connections" });
+  });
+});
+
 describe("a SOCKS5 client on the HTTP port", () => {
   test("gets a tunnel without credentials where none are asked", async () => {
     using echo = listenEcho();

@@ -101,6 +101,29 @@ describe("/usage", () => {
     expect(row).toMatch(/^ci,0,0,0,5,5,1,5,5,1,5,5,1,0,,,,$/);
   });
 
+  test("quotes names in CSV, and lets a spreadsheet take none for a formula", async () => {
+    using origin = listenEcho();
+    const names = ["=1+2", "+49", "-x", "@sum", "\uff1d1", ' "=1', "a,b", 'q"', "a=b", "\u202erev"];
+    await using proxy = await startProxy({ users: (name: string) => names.includes(name) });
+    for (const [at, name] of names.entries()) {
+      (await open(proxy, origin.port, name, 100 - at)).reset();
+      await proxy.record(at);
+    }
+    const lines = (await (await proxy.ask("/usage?format=csv")).text()).split("\r\n").slice(1, -1);
+    expect(lines.map((line) => line.slice(0, line.indexOf(",0,0,0,")))).toEqual([
+      "'=1+2",
+      "'+49",
+      "'-x",
+      "'@sum",
+      "'\uff1d1",
+      '" ""=1"',
+      '"a,b"',
+      '"q"""',
+      "a=b",
+      "\\u202erev",
+    ]);
+  });
+
   test.each([
     ["by=name", 'by is "name".'],
     ["since=1h", 'since is "1h".'],

@@ -142,7 +142,7 @@ test("a header with a value that no field can have does not start", () => {
   if (!checked.ok) throw new Error("The schema refused it");
   const compiled = compileConfig(checked.value, { files: new Map(), variables: {}, terminal: false, folder: "/" });
   expect(compiled.ok ? [] : compiled.problems.map(formatProblem)).toEqual([
-    'users.headers["…"]: The value has characters that a field cannot have. Write printable ASCII.',
+    'users.headers["…"]: The value cannot be sent. It must be up to 8192 printable characters of ASCII.',
   ]);
 });
 

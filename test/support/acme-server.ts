@@ -190,7 +190,7 @@ export async function startAcmeServer(): Promise<AcmeServer> {
       };
       server.requests.push(request);
       const planted = server.intercept(request);
-      if (planted === "away") return { kind: "failed", why: "cannot be reached: ECONNREFUSED" };
+      if (planted === "away") return { kind: "failed", fault: "away", why: "cannot be reached: ECONNREFUSED" };
       const { status = 200, type, detail, body: content, headers = {} } = planted ?? (await answer(request));
       const problem = type === undefined ? undefined : { type: `urn:ietf:params:acme:error:${type}`, detail };
       nonces += 1;
@@ -203,7 +203,7 @@ export async function startAcmeServer(): Promise<AcmeServer> {
         kind: "answered",
         status: type === undefined ? status : (planted?.status ?? 400),
         header: (name) => fields[name],
-        body: typeof content === "string" ? content : JSON.stringify(problem ?? content ?? {}),
+        body: Buffer.from(typeof content === "string" ? content : JSON.stringify(problem ?? content ?? {})),
       };
     },
   };

@@ -10,6 +10,8 @@ export interface CodeBlock {
   readonly language: string;
   /** The lines between the fences. */
   readonly text: string;
+  /** Whether nothing but blank lines is between the block before and this one. */
+  readonly follows: boolean;
 }
 
 const root = join(import.meta.dir, "../..");
@@ -22,17 +24,21 @@ export function listPages(): string[] {
 /** The fenced blocks of a page, in order. */
 export function readBlocks(page: string): CodeBlock[] {
   const blocks: CodeBlock[] = [];
-  let open: { readonly at: number; readonly language: string; readonly lines: string[] } | undefined;
+  let open: (Omit<CodeBlock, "place" | "text"> & { readonly at: number; readonly lines: string[] }) | undefined;
+  let follows = false;
   const lines = readFileSync(join(root, page), "utf8").split("\n");
   for (const [at, line] of lines.entries()) {
     const fence = /^ *```(\w*)/.exec(line);
     if (fence === null) {
       open?.lines.push(line);
+      if (open === undefined && line.trim() !== "") follows = false;
     } else if (open === undefined) {
-      open = { at: at + 1, language: fence[1] ?? "", lines: [] };
+      open = { at: at + 1, language: fence[1] ?? "", lines: [], follows };
     } else {
-      blocks.push({ place: `${page}:${open.at}`, language: open.language, text: open.lines.join("\n") });
+      const { language, lines: text } = open;
+      blocks.push({ place: `${page}:${open.at}`, language, text: text.join("\n"), follows: open.follows });
       open = undefined;
+      follows = true;
     }
   }
   if (open !== undefined) throw new Error(`${page}:${open.at}: the block has no end`);

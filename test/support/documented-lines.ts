@@ -8,6 +8,8 @@ export interface DocumentedLine {
   readonly place: string;
   /** As it is written: with its comment, and all lines of it where it goes on. */
   readonly text: string;
+  /** What the page shows of its output: the lines after it in a `console` block, or the block that follows. */
+  readonly shown: readonly string[];
 }
 
 /** The pages that have command lines, without those that have a runner of their own. */
@@ -17,23 +19,47 @@ export function listCommandPages(): string[] {
 
 /** The command lines of a page, in order. */
 export function readCommandLines(page: string): DocumentedLine[] {
-  return readBlocks(page).flatMap((block) => readBlockLines(page, block));
+  const blocks = readBlocks(page);
+  return blocks.flatMap((block, at) => readBlockLines(page, block, blocks[at + 1]));
 }
 
-/** The command lines in a `sh` or `console` block; none in others. */
-export function readBlockLines(page: string, { place, language, text }: CodeBlock): DocumentedLine[] {
+/** The command lines in a `sh` or `console` block; none in others. `next` is the block after it. */
+export function readBlockLines(
+  page: string,
+  { place, language, text }: CodeBlock,
+  next: CodeBlock | undefined,
+): DocumentedLine[] {
   if (language !== "sh" && language !== "console") return [];
   const first = Number(place.slice(place.lastIndexOf(":") + 1)) + 1;
-  return joinLines(text.split("\n"), language === "console").map(({ at, line }) => ({
-    page,
-    place: `${page}:${first + at}`,
-    text: line,
-  }));
+  const lines = joinLines(text.split("\n"), language === "console");
+  const isOutput = next?.follows === true && (next.language === "" || next.language === "text");
+  if (isOutput) lines.at(-1)?.shown.push(...next.text.split("\n"));
+  return lines.map(({ at, line, shown }) => ({ page, place: `${page}:${first + at}`, text: line, shown }));
+}
+
+/**
+ * The lines that a page shows and the output does not have. Numbers and spaces are
+ * of no matter, and `…` stands for anything; lines that are `examples` of another
+ * time or machine are passed over.
+ */
+export function findUnseen(shown: readonly string[], output: string, examples?: RegExp): string[] {
+  const seen = output.split(/[\r\n]+/).map(simplify);
+  return shown.filter((line) => {
+    const wanted = simplify(line);
+    if (wanted === "" || wanted === "…" || examples?.test(line) === true) return false;
+    const pattern = new RegExp(`^${wanted.split("…").map(RegExp.escape).join(".*")}$`);
+    return !seen.some((each) => pattern.test(each));
+  });
+}
+
+/** Without colours, numbers and runs of spaces. */
+function simplify(line: string): string {
+  return Bun.stripANSI(line).replaceAll(/\d+/g, "0").replaceAll(/\s+/g, " ").trim();
 }
 
 /** Lines that belong together are one: after a backslash, and up to the end of a here-document. */
-function joinLines(lines: readonly string[], isConsole: boolean): { readonly at: number; readonly line: string }[] {
-  const joined: { at: number; line: string }[] = [];
+function joinLines(lines: readonly string[], isConsole: boolean): { at: number; line: string; shown: string[] }[] {
+  const joined: { at: number; line: string; shown: string[] }[] = [];
   let goesOn = (_line: string): boolean => false;
   for (const [at, line] of lines.entries()) {
     const last = joined.at(-1);
@@ -42,8 +68,9 @@ function joinLines(lines: readonly string[], isConsole: boolean): { readonly at:
       continue;
     }
     const command = isConsole ? /^\$ (.*)$/.exec(line)?.[1] : line.trim();
+    if (isConsole && command === undefined) last?.shown.push(line);
     if (command === undefined || command === "" || command.startsWith("#")) continue;
-    joined.push({ at, line: command });
+    joined.push({ at, line: command, shown: [] });
     const mark = /<<-?\s*'?(\w+)'?/.exec(command)?.[1];
     goesOn = mark === undefined ? (text) => text.endsWith("\\") : (text) => !text.endsWith(`\n${mark}`);
   }

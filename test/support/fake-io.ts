@@ -32,6 +32,7 @@ export function createFakeIo(
   return {
     folder: "/nonexistent",
     variables: {},
+    machine: { configFolder: undefined, root: "/nonexistent", isRoot: false },
     terminal: false,
     interactive: true,
     print: (text) => {

@@ -18,6 +18,7 @@ export const fakeStatus: StatusAnswer = {
   warnings: [],
   listeners: [{ address: "127.0.0.1:8080", tls: false, accepted: 12_345 }],
   connections: 1250,
+  connection_limit: 10_000,
   tunnels: 1234,
   requests: 12,
   totals: { connections: 12_345, tunnels: 9000, requests: 800, failures: 15 },

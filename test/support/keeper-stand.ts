@@ -62,6 +62,7 @@ export async function openKeeper(plan: Partial<AcmePlan> = {}): Promise<KeeperSt
         stand.used.push(certificate);
         return undefined;
       },
+      isServed: () => false,
       tell: (message) => stand.told.push(message),
       publish(change) {
         stand.changes.push(change);

@@ -52,6 +52,8 @@ export interface LineFacts {
   readonly alone?: true;
   /** It runs in a folder without files. */
   readonly fresh?: true;
+  /** Lines of its output on the page that are of other traffic, or of what can fail. */
+  readonly examples?: RegExp;
 }
 
 /** The first entry that matches a line holds for it. */
@@ -64,7 +66,9 @@ export const lineFacts: readonly LineFacts[] = [
   { line: /^penstock top/, terminal: true, input: "q" },
   { line: /^penstock passwd /, input: "secret" },
   { line: /\/\/user@proxy/, input: "secret" },
-  { line: /^penstock events/, until: /Watching until SIGINT/ },
+  { line: /^penstock events/, until: /Watching until SIGINT/, examples: /^\d\d:\d\d:\d\d / },
+  { line: /^penstock usage$/, page: "docs/limits.md", examples: /^(ci|bob) | left,? / },
+  { line: /^NODE_EXTRA_CA_CERTS=.* penstock status/, page: "docs/operations.md", examples: /^(Cannot|The sidecar) / },
   { line: /^penstock approvals --watch/, until: /\S/ },
   { line: /^penstock capture .*\| wireshark/, until: /0a 0d 0d 0a/ },
   { line: /^penstock capture /, until: /\S/ },

@@ -25,10 +25,11 @@ export async function followLists(lists: ListsInUse, plan: ReturnType<typeof com
 }
 
 /** Lists in use, with what became of them. */
-export async function makeLists(turn: () => Promise<void> = () => Promise.resolve()) {
+export async function makeLists(turn: () => Promise<void> = () => Promise.resolve(), tidyMs = 3_600_000) {
   const told: string[] = [];
   const policies: Policy[] = [];
   const kept = new Map<string, string>();
+  const tidied: (readonly string[])[] = [];
   const changes: ListChange[] = [];
   const clock = { now: 1000 };
   const lists = new ListsInUse({
@@ -38,6 +39,8 @@ export async function makeLists(turn: () => Promise<void> = () => Promise.resolv
     fetch: () => Promise.resolve({ kind: "failed", why: "is not asked for" }),
     random: () => 0,
     keep: async (key, text) => void kept.set(key, text),
+    tidy: async (keys) => void tidied.push(keys),
+    tidyMs,
     publish: (change) => changes.push(change),
     now: () => clock.now,
   });
@@ -47,7 +50,7 @@ export async function makeLists(turn: () => Promise<void> = () => Promise.resolv
     return found.kind === "decided" && found.decision.verdict === "allow";
   };
   const replace = (name: string, text: string) => lists.replace(`file ${name}`, { ok: true, text });
-  return { lists, told, policies, allows, replace, kept, changes, clock };
+  return { lists, told, policies, allows, replace, kept, tidied, changes, clock };
 }
 
 /** A list, and its key. */
@@ -70,6 +73,7 @@ export function makeFetchedLists(text: string, firstFetchMs = 60_000) {
     },
     random: () => 0,
     keep: () => Promise.resolve(),
+    tidy: () => Promise.resolve(),
     publish: (change) => server.changes.push(change),
     now: () => server.now,
     firstFetchMs,

@@ -2,7 +2,7 @@ import { parseIp, type Ip } from "../../src/address/ip.ts";
 import type { UserParameters } from "../../src/protocol/user-parameters.ts";
 import { parseTargetPattern } from "../../src/config/target-pattern.ts";
 import { compileRules } from "../../src/proxy/policy/compile-rules.ts";
-import type { Fallback, HookQuery, HookVerdict, Policy, Query, Rule } from "../../src/proxy/policy/policy.ts";
+import type { Fallback, HookQuery, Policy, Query, Rule } from "../../src/proxy/policy/policy.ts";
 import { makeEndpoint } from "./make-endpoint.ts";
 import type { Via } from "../../src/proxy/policy/decision.ts";
 import { ServerNames } from "../../src/proxy/policy/target-set.ts";
@@ -49,7 +49,7 @@ export function allowRule(name: string, settings: AllowSettings = {}): Rule {
 
 /** `ask` may break its promise, as the functions of a configuration may. */
 export function hookRule(name: string, ask: (query: HookQuery) => unknown): Rule {
-  return { name, verdict: { kind: "hook", ask: ask as (query: HookQuery) => HookVerdict } };
+  return { name, verdict: { kind: "hook", ask } };
 }
 
 /** Rules, and what holds when none matches: direct unless said otherwise. */

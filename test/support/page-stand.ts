@@ -239,6 +239,7 @@ function sampleStatus(tunnels: number): StatusAnswer {
       { address: "10.20.0.5:3129", tls: true, accepted: 902_117 },
     ],
     connections: tunnels + 30,
+    connection_limit: 10_000,
     tunnels,
     requests: 12,
     totals: { connections: 2_729_447, tunnels: 2_310_404, requests: 401_228, failures: 9_871 },
@@ -254,7 +255,10 @@ function sampleStatus(tunnels: number): StatusAnswer {
       { name: "10.20.0.5:3129", days: 12 },
       { name: "sidecar", days: 377 },
     ],
-    lists: [],
+    lists: [
+      { name: "@dev", state: "good", entries: 1204, failures: 0, read_at: "2026-11-28T17:40:00.000Z" },
+      { name: "ads.txt", state: "failing", entries: 88_012, failures: 2, why: "The list answered with 503." },
+    ],
     memory_bytes: 74_300_000,
   };
 }

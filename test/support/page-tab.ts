@@ -15,6 +15,7 @@ export const SHOWN: Readonly<Record<string, string>> = {
   "#/": ".figures",
   "#/tunnels": "#tunnel-rows .row[data-id]",
   "#/upstreams": ".sheet tbody tr",
+  "#/lists": ".sheet tbody tr, .waiting",
   "#/users": ".sheet tbody tr",
   "#/certificates": ".certificates li",
   "#/configuration": ".tree details",

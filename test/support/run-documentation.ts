@@ -1,7 +1,7 @@
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { readBlocks } from "./documentation.ts";
-import { readBlockLines } from "./documented-lines.ts";
+import { findUnseen, readBlockLines } from "./documented-lines.ts";
 import { DocumentationWorld, TOKEN } from "./documentation-world.ts";
 import { type LineFacts, lineFacts, notRun } from "./line-facts.ts";
 import { pageNeeds } from "./page-needs.ts";
@@ -17,6 +17,8 @@ export interface LineResult {
   readonly code: number | null;
   readonly expected: number;
   readonly output: string;
+  /** What the page shows, and the output does not have. */
+  readonly unseen: readonly string[];
 }
 
 /** Milliseconds that a line may take. */
@@ -30,13 +32,16 @@ async function runPage(page: string): Promise<LineResult[]> {
   await using world = await DocumentationWorld.build(await pageNeeds(page));
   const shell = new Shell(world);
   const results: LineResult[] = [];
-  for (const block of readBlocks(page)) {
+  const blocks = readBlocks(page);
+  for (const [at, block] of blocks.entries()) {
     const file = written.has(page) ? /^(?:#|\/\/) (proxy\.config\.\w+)$/m.exec(block.text)?.[1] : undefined;
     if (file !== undefined) await shell.writeConfiguration(file, block.text);
-    for (const { place, text } of readBlockLines(page, block)) {
+    for (const { place, text, shown } of readBlockLines(page, block, blocks[at + 1])) {
       if (notRun.some(({ line }) => line.test(text))) continue;
       const facts = lineFacts.find((fact) => (fact.page ?? page) === page && fact.line.test(text)) ?? { line: /^/ };
-      results.push({ place, text, expected: facts.code ?? 0, ...(await shell.run(text, facts)) });
+      const ran = await shell.run(text, facts);
+      const unseen = findUnseen(shown, ran.output, facts.examples);
+      results.push({ place, text, expected: facts.code ?? 0, unseen, ...ran });
     }
   }
   return results;

@@ -5,8 +5,10 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { describeFailure, listFailureDetails } from "../../src/proxy/failure.ts";
-import { ACCESS_FIELDS, STAGE_FIELDS, TLS_FIELDS, TUNNEL_ENDS } from "../../src/proxy/record/access-fields.ts";
+import type { TunnelEnd } from "../../src/proxy/flow/tunnel.ts";
+import { ACCESS_FIELDS, TLS_FIELDS } from "../../src/proxy/record/access-fields.ts";
 import { EVENTS } from "../../src/proxy/record/events/event.ts";
+import type { Stage } from "../../src/proxy/record/request-record.ts";
 import { writeReasonPhrase } from "../../src/proxy/read/reason-phrase.ts";
 
 export const OPERATIONS_FILE: string = join(import.meta.dir, "../../docs/operations.md");
@@ -16,6 +18,33 @@ const MARK = "<!-- `bun run docs` writes everything below this line. -->\n";
 
 /** Functions that make a family and are named after its type. */
 const TYPES: ReadonlySet<string> = new Set(["counter", "gauge", "histogram", "info"]);
+
+/** The words of `end`. */
+const TUNNEL_ENDS: Readonly<Record<TunnelEnd, string>> = {
+  closed: "Both sides closed it.",
+  client_reset: "The client reset it, or vanished.",
+  target_reset: "The target reset it, or vanished.",
+  idle_timeout: "No byte passed for `timeouts.idle`.",
+  killed: "An operator ended it.",
+  drained: "The proxy ended, and its time to drain was over.",
+  denied: "A rule denied what the client said inside, or the rules of a reload did (`reload.endDenied`).",
+  quota_exceeded: "Its user used up a quota (`limits.onQuota`).",
+  lane_lost: "The thread that carried it died.",
+};
+
+/** The words of `stage`, and the keys of `stage_ms`. */
+const STAGE_FIELDS: Readonly<Record<Stage, string>> = {
+  accept: "Slots, PROXY header and TLS of the listener.",
+  handshake: "The first message: a request head, or the greeting of SOCKS.",
+  authenticate: "Who the client is.",
+  request: "What it asks for.",
+  decide: "The rules, with the names that they need resolved.",
+  route: "Which upstreams.",
+  dial: "Connecting, through every hop.",
+  respond: "The reply that opens a tunnel, or refuses.",
+  tunnel: "Bytes both ways.",
+  forward: "A forwarded request and its response.",
+};
 
 /** A metric as the source describes it. */
 export interface MetricDescription {

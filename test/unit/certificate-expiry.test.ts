@@ -64,6 +64,18 @@ describe("CertificateExpiry", () => {
     });
   });
 
+  test("sends nobody to renew what the proxy renews", () => {
+    certificates = certificates.map((each) => ({ ...each, renewedFrom: END - 60 * DAY }));
+    now = END - 9 * DAY;
+    expiry.look();
+    now = END;
+    expiry.look();
+    expect(told).toEqual([
+      'warn: The certificate "cert.pem" of listener 127.0.0.1:8443 expires in 9 days, on 2027-01-10. The messages of its orders say why it is not renewed.',
+      'error: The certificate "cert.pem" of listener 127.0.0.1:8443 expired on 2027-01-10. The messages of its orders say why it is not renewed.',
+    ]);
+  });
+
   test("tells at once of one that is near its end already, and never twice", () => {
     now = END - 5 * DAY;
     for (let look = 0; look < 3; look += 1) expiry.look();

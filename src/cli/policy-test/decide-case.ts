@@ -24,9 +24,9 @@ import { HookReporter } from "../../proxy/record/hook-reporter.ts";
 import { isLocalhostName, resolveHost } from "../../proxy/resolve/resolve-host.ts";
 import { chooseRoute } from "../../proxy/route/choose-route.ts";
 import { resolvesNames } from "../../proxy/route/route.ts";
-import { formatFact } from "../explain-fact.ts";
-import { dependsOnAddress, explainRules } from "../explain-rules.ts";
-import { listMissing, listOwnAddresses } from "../explain-target.ts";
+import { formatFact } from "../../explain/explain-fact.ts";
+import { dependsOnAddress, explainRules } from "../../explain/explain-rules.ts";
+import { listMissing, listOwnAddresses } from "../../explain/explain-target.ts";
 import type { Expectation, PolicyCase } from "./read-case.ts";
 
 /** Milliseconds for resolving the target of a case. */

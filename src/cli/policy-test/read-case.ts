@@ -5,7 +5,7 @@ import { describeKind, quoteSubject, quoteValue } from "../../config/problem.ts"
 import { suggest } from "../../config/suggest.ts";
 import { parseTime } from "../../config/when-schema.ts";
 import { type FailureDetail, listFailureDetails } from "../../proxy/failure.ts";
-import { readTarget } from "../read-target.ts";
+import { readTarget } from "../../explain/read-target.ts";
 
 /** What a case says that the configuration decides. What it leaves out may be anything. */
 export interface Expectation {

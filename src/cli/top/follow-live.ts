@@ -1,7 +1,7 @@
 import type * as z from "zod";
 import { liveState, liveTick } from "../../sidecar/live.ts";
 import { ServerSentEvents } from "../../protocol/server-sent-events.ts";
-import { describeRefusal } from "../ask-answer.ts";
+import { describeRefusal, isFinalStatus } from "../ask-answer.ts";
 import { pause, requestSidecar } from "../ask-sidecar.ts";
 import type { SidecarAccess } from "../find-sidecar.ts";
 import { Silence, WENT_SILENT } from "./silence.ts";
@@ -53,8 +53,7 @@ async function readAnswer(answer: Response | string, listener: LiveListener, sil
     const fault = await readEvents(answer.body, listener, silence);
     return { why: fault ?? "The connection to the sidecar is over.", isFinal: fault !== undefined };
   }
-  const why = await describeRefusal(answer).catch(() => `The sidecar refused (${answer.status}).`);
-  return { why, isFinal: answer.status < 500 && answer.status !== 429 };
+  return { why: await describeRefusal(answer), isFinal: isFinalStatus(answer.status) };
 }
 
 /** Reads events to the end of the stream. Gives what is wrong with one of them. */

@@ -7,6 +7,9 @@ import type { LoopTimers } from "./loop-timers.ts";
  */
 const WAITING_CAP = 64 * 1024;
 
+/** Pieces that wait before they are joined: in pieces of one byte each, the cap would be megabytes of memory. */
+const MAX_PIECES = 64;
+
 /**
  * The sink's side of a connection, whatever socket is below: what arrives is
  * delivered in order, or waits until there is a sink that wants it.
@@ -105,7 +108,7 @@ export abstract class BufferedConn implements Conn {
     }
     const own = new Uint8Array(chunk);
     if (this.#waiting === undefined) this.#waiting = [own];
-    else this.#waiting.push(own);
+    else if (this.#waiting.push(own) === MAX_PIECES) this.#waiting = [Buffer.concat(this.#waiting)];
     this.#waitingBytes += chunk.length;
     if (!this.closed) this.settleReader();
   }

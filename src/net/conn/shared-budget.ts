@@ -2,8 +2,8 @@ import type { TokenBuckets } from "./token-buckets.ts";
 
 /** A flow that waits asks again after so many milliseconds at the latest: its buckets may have been set meanwhile. */
 const PATIENCE_MS = 1000;
-/** Milliseconds for which a flow keeps what it did not use of its turn: more may be on its way, from far off or in the next read. */
-const CREDIT_MS = 100;
+/** Milliseconds for which a flow keeps what it did not use of its turn: more may be on its way, from far off or in the next read. A large turn is 200 ms of the rate. */
+const CREDIT_MS = 250;
 /** A flow that wants at least so many bytes probably has more, and gets a whole turn. */
 const BULK_BYTES = 16_385;
 /** Milliseconds without a turn after which a flow counts as new. */
@@ -11,9 +11,9 @@ const PAUSE_MS = 1000;
 /** This part of a turn is not worth a read of its own: with less left the turn is over. */
 const LAST_PART = 1 / 8;
 /**
- * Turns of bulk transfers come at multiples of so many milliseconds, so that one
- * wake-up serves many flows. Half of it earlier or later than they were earned: no
- * bucket runs over meanwhile that holds as much as comes in the whole.
+ * Turns of bulk transfers that go on come at multiples of so many milliseconds, so
+ * that one wake-up serves many flows: up to half of it earlier than they are earned,
+ * or later. A bucket that holds what comes in the whole does not run over meanwhile.
  */
 const GRID_MS = 100;
 /** Milliseconds that may be reserved in advance. Where so many wait, flows do not reserve, but ask again. */
@@ -137,19 +137,19 @@ export class SharedBudget {
       there = Math.min(there, this.#buckets.read(bucket));
     }
     if (there >= least) return Math.min(wanted, there);
-    if (!waits || this.#reserve(turn)) return 0;
+    if (!waits || this.#reserve(turn, { isOnGrid: !isNew && turn >= BULK_BYTES })) return 0;
     // Another thread has lifted all limits meanwhile.
     return wanted;
   }
 
   /** Reserves a turn and begins to wait for it. False, without both, when nothing is limited. */
-  #reserve(bytes: number): boolean {
+  #reserve(bytes: number, { isOnGrid }: { isOnGrid: boolean }): boolean {
     this.#creditUntil = -Infinity;
     let latest = -1;
-    let isOnGrid = bytes >= BULK_BYTES;
+    let isCoarse = isOnGrid;
     for (const bucket of this.#numbers) {
       if (!this.#buckets.limits(bucket)) continue;
-      isOnGrid &&= this.#buckets.measureBurstMs(bucket) >= GRID_MS;
+      isCoarse &&= this.#buckets.measureBurstMs(bucket) >= GRID_MS;
       const dueIn = this.#buckets.dueIn(bucket, bytes);
       if (dueIn <= latest) continue;
       latest = dueIn;
@@ -161,7 +161,7 @@ export class SharedBudget {
     const isAhead = latest <= MAX_AHEAD_MS;
     this.#reserved = isAhead ? bytes : 0;
     this.#dueAt = this.#since + (isAhead ? latest : PATIENCE_MS);
-    if (isOnGrid) this.#dueAt = Math.max(this.#since, Math.round(this.#dueAt / GRID_MS) * GRID_MS - 1);
+    if (isCoarse) this.#dueAt = alignTurn(this.#dueAt, this.#since);
     if (isAhead) for (const bucket of this.#numbers) this.#buckets.take(bucket, bytes);
     this.#buckets.beginWaiting(this.#waitsFor);
     return true;
@@ -181,4 +181,9 @@ export class SharedBudget {
     for (const bucket of this.#numbers) sum = (sum + this.#buckets.epoch(bucket)) | 0;
     return sum;
   }
+}
+
+/** The nearest time of the grid that is not over. A look at a queue of turns comes up to 20 ms late: 1 ms before its time it does not. */
+function alignTurn(dueAt: number, now: number): number {
+  return Math.max(Math.round(dueAt / GRID_MS), Math.floor(now / GRID_MS) + 1) * GRID_MS - 1;
 }

@@ -75,7 +75,7 @@ export class TimeLimit implements Expiring {
 }
 
 /** Waits for a promise, for at most `ms` milliseconds. */
-export async function withinMs(promise: Promise<void>, ms: number): Promise<void> {
+export async function withinMs(promise: Promise<unknown>, ms: number): Promise<void> {
   const { promise: elapsed, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, ms);
   await Promise.race([promise, elapsed]);

@@ -1,7 +1,7 @@
 import { parseIp } from "../../address/ip.ts";
 import { decodeDnsReply, type DnsQuestion, type DnsReply, encodeDnsQuestion } from "../../protocol/dns/message.ts";
 import { HeldBytes } from "../../protocol/held-bytes.ts";
-import { readErrorCode } from "../libc/errno.ts";
+import { readErrorCode } from "../../error-code.ts";
 import { type ConnectAttempt, connectTcp } from "../runtime/connect.ts";
 import type { ResolvConf } from "./resolv-conf.ts";
 

@@ -1,6 +1,6 @@
 import { createAskServers } from "./ask-servers.ts";
 import { parseIp } from "../../address/ip.ts";
-import { readErrorCode } from "../libc/errno.ts";
+import { readErrorCode } from "../../error-code.ts";
 import { type CachingOptions, CachingResolver } from "./caching-resolver.ts";
 import { createWalk, type Found, type Walk } from "./name-walk.ts";
 import { NOT_FOUND, type Resolver } from "./resolver.ts";

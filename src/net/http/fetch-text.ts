@@ -1,5 +1,4 @@
-import { type IncomingMessage, request as requestHttp } from "node:http";
-import { request as requestHttps } from "node:https";
+import { exchange, type ExchangeFault } from "./exchange.ts";
 
 /** A file to fetch, and what is known of it. */
 export interface FetchOrder {
@@ -58,74 +57,57 @@ export async function fetchText(order: FetchOrder): Promise<Fetched> {
 
 type Step = Fetched | { readonly kind: "redirect"; readonly location: string };
 
-function ask(url: URL, order: FetchOrder, signal: AbortSignal): Promise<Step> {
+async function ask(url: URL, order: FetchOrder, signal: AbortSignal): Promise<Step> {
   const { protocol, host, pathname, search } = url;
-  const isSecure = protocol === "https:";
-  const request = isSecure ? requestHttps : requestHttp;
-  return new Promise<Step>((resolve, reject) => {
-    const options = {
-      method: "GET",
-      headers: listFields(url, order),
-      signal,
-      // A connection of its own: the next time is in an hour.
-      agent: false as const,
-      ...(isSecure && order.ca !== undefined && { ca: [...order.ca] }),
-    };
-    const asked = request(new URL(`${protocol}//${host}${pathname}${search}`), options, (response) => {
-      read(response, order).then(resolve, reject);
-    });
-    asked.on("error", reject);
-    asked.end();
-  }).catch((error: unknown) => fail(explain(error, signal, order.ms)));
+  const { ca, maxBytes, ms, onBytes } = order;
+  const answer = await exchange({
+    method: "GET",
+    url: `${protocol}//${host}${pathname}${search}`,
+    headers: listFields(url, order),
+    ca,
+    maxBytes,
+    ms,
+    signal,
+    wants: (status, headers) => status === 200 && (headers["content-encoding"] ?? IDENTITY) === IDENTITY,
+    onBytes,
+  });
+  if (answer.kind === "failed") return fail(describeFault(order)[answer.fault] ?? answer.why);
+  const { status } = answer;
+  const location = answer.header("location");
+  if (REDIRECTS.has(status) && location !== undefined) return { kind: "redirect", location };
+  if (status === 304 && (order.etag ?? order.lastModified) !== undefined) return { kind: "unchanged" };
+  if (status !== 200) return fail(`answered with ${status}`);
+  if ((answer.header("content-encoding") ?? IDENTITY) !== IDENTITY)
+    return fail("answered with a compressed file, which was not asked for");
+  return {
+    kind: "content",
+    bytes: answer.body,
+    etag: answer.header("etag"),
+    lastModified: answer.header("last-modified"),
+  };
+}
+
+const IDENTITY = "identity";
+
+/** What is said of a file otherwise than of an answer. */
+function describeFault({ maxBytes, ms }: FetchOrder): { readonly [fault in ExchangeFault]?: string } {
+  const late = `did not arrive within ${ms / 1000} s`;
+  return {
+    late,
+    "given up": late,
+    "too long": `is larger than ${maxBytes / 1024 / 1024} MiB`,
+    cut: "ended before its end",
+  };
 }
 
 function listFields({ username, password }: URL, { etag, lastModified, accept }: FetchOrder): Record<string, string> {
   const login = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
   return {
     Accept: accept ?? "application/x-ns-proxy-autoconfig, application/x-javascript-config, */*;q=0.5",
-    "Accept-Encoding": "identity",
-    "User-Agent": "penstock",
     ...(username !== "" && { Authorization: `Basic ${Buffer.from(login).toString("base64")}` }),
     ...(etag !== undefined && { "If-None-Match": etag }),
     ...(lastModified !== undefined && { "If-Modified-Since": lastModified }),
   };
-}
-
-async function read(response: IncomingMessage, { maxBytes, etag, lastModified, onBytes }: FetchOrder): Promise<Step> {
-  const { statusCode: status = 0, headers } = response;
-  const give = (step: Step): Step => {
-    response.destroy();
-    return step;
-  };
-  if (REDIRECTS.has(status) && headers.location !== undefined)
-    return give({ kind: "redirect", location: headers.location });
-  if (status === 304 && (etag ?? lastModified) !== undefined) return give({ kind: "unchanged" });
-  if (status !== 200) return give(fail(`answered with ${status}`));
-  const encoding = headers["content-encoding"] ?? "identity";
-  if (encoding !== "identity") return give(fail("answered with a compressed file, which was not asked for"));
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  const { "content-length": announced } = headers;
-  const total = announced === undefined ? undefined : Number(announced);
-  for await (const chunk of response as AsyncIterable<Uint8Array>) {
-    length += chunk.length;
-    if (length > maxBytes) return give(fail(`is larger than ${maxBytes / 1024 / 1024} MiB`));
-    chunks.push(chunk);
-    onBytes?.(length, total);
-  }
-  if (!response.complete) return fail("ended before its end");
-  return {
-    kind: "content",
-    bytes: Buffer.concat(chunks),
-    etag: headers.etag,
-    lastModified: headers["last-modified"],
-  };
-}
-
-function explain(error: unknown, signal: AbortSignal, ms: number): string {
-  if (signal.aborted) return `did not arrive within ${ms / 1000} s`;
-  const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
-  return `cannot be fetched: ${code ?? (error instanceof Error ? error.name : "unknown error")}`;
 }
 
 function fail(why: string): { readonly kind: "failed"; readonly why: string } {

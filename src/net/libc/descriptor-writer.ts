@@ -1,6 +1,6 @@
 import { constants, fstatSync, openSync, writeSync } from "node:fs";
 import { isatty } from "node:tty";
-import { readErrorCode } from "./errno.ts";
+import { readErrorCode } from "../../error-code.ts";
 import { openLibc } from "./libc.ts";
 
 /** Bytes of one write to anything but a file: `PIPE_BUF`. A pipe that reports room has room for so many, so that the write never blocks. */

@@ -48,9 +48,3 @@ const names: Readonly<Record<number, string>> = {
 export function nameErrno(errno: number): string {
   return names[errno] ?? "EUNKNOWN";
 }
-
-/** The word in `code` of an error of the runtime, such as `ECONNRESET`; undefined without one. */
-export function readErrorCode(error: unknown): string | undefined {
-  const code = typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
-  return typeof code === "string" ? code : undefined;
-}

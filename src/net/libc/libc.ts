@@ -55,6 +55,9 @@ export interface Libc {
   write(fd: number, from: Uint8Array, bytes: number): number;
   receive(fd: number, into: Uint8Array, bytes: number, flags: number): number;
   send(fd: number, from: Uint8Array, bytes: number, flags: number): number;
+  /** Reads an extended attribute of a file, links followed, and returns its length. Texts end with a zero. */
+  getAttribute(path: Uint8Array, name: Uint8Array, into: Uint8Array): number;
+  setAttribute(path: Uint8Array, name: Uint8Array, value: Uint8Array): number;
   /** `header` is a `struct msghdr`. Only `DescriptorMessages` makes one: it holds addresses. */
   sendMessage(fd: number, header: BigUint64Array, flags: number): number;
   receiveMessage(fd: number, header: BigUint64Array, flags: number): number;
@@ -89,6 +92,8 @@ const symbols = {
   write: { args: ["i32", "ptr", "u64"], returns: FFIType.i64_fast },
   recv: { args: ["i32", "ptr", "u64", "i32"], returns: FFIType.i64_fast },
   send: { args: ["i32", "ptr", "u64", "i32"], returns: FFIType.i64_fast },
+  getxattr: { args: ["ptr", "ptr", "ptr", "u64"], returns: FFIType.i64_fast },
+  setxattr: { args: ["ptr", "ptr", "ptr", "u64", "i32"], returns: "i32" },
   sendmsg: { args: ["i32", "ptr", "i32"], returns: FFIType.i64_fast },
   recvmsg: { args: ["i32", "ptr", "i32"], returns: FFIType.i64_fast },
 } as const;
@@ -187,6 +192,8 @@ function wrapSymbols(c: LibcSymbols): Libc {
     write: (fd, from, bytes) => settle(c.write(fd, from, bytes)),
     receive: (fd, into, bytes, flags) => settle(c.recv(fd, into, bytes, flags)),
     send: (fd, from, bytes, flags) => settle(c.send(fd, from, bytes, flags)),
+    getAttribute: (path, name, into) => settle(c.getxattr(path, name, into, into.byteLength)),
+    setAttribute: (path, name, value) => settle(c.setxattr(path, name, value, value.byteLength, 0)),
     sendMessage: (fd, header, flags) => settle(c.sendmsg(fd, header, flags)),
     receiveMessage: (fd, header, flags) => settle(c.recvmsg(fd, header, flags)),
   };

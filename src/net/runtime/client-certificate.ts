@@ -1,5 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import type { DetailedPeerCertificate } from "node:tls";
+import { formatTime } from "../../escape-text.ts";
 import { readClientIdentity } from "./client-identity.ts";
 
 /** Certificates in a chain, from the client's to an authority. */
@@ -96,9 +97,4 @@ function intersect(a: Validity, b: Validity): Validity {
 
 function readValidity({ validFromDate, validToDate }: X509Certificate): Validity {
   return { from: validFromDate.getTime(), to: validToDate.getTime() };
-}
-
-/** `2026-11-22 06:00:00 UTC`. */
-function formatTime(time: number): string {
-  return `${new Date(time).toISOString().slice(0, 19).replace("T", " ")} UTC`;
 }

@@ -1,6 +1,6 @@
 import type { FdSocketOptions, SocketHandler, TCPSocketConnectOptions } from "bun";
 import type { Ip } from "../../address/ip.ts";
-import { readErrorCode } from "../libc/errno.ts";
+import { readErrorCode } from "../../error-code.ts";
 import { openLibc } from "../libc/libc.ts";
 import { SpareDescriptors } from "../libc/spare-descriptors.ts";
 import { startSocket } from "../libc/start-socket.ts";

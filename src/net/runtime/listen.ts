@@ -1,7 +1,8 @@
 import { lstatSync, unlinkSync } from "node:fs";
 import { type Ip, parseIp } from "../../address/ip.ts";
 import { AF_UNIX, O_CLOEXEC, O_NONBLOCK, SOCK_STREAM } from "../libc/constants.ts";
-import { ENAMETOOLONG, nameErrno, readErrorCode } from "../libc/errno.ts";
+import { readErrorCode } from "../../error-code.ts";
+import { ENAMETOOLONG, nameErrno } from "../libc/errno.ts";
 import { type Libc, openLibc } from "../libc/libc.ts";
 import { encodeUnixAddress, readSocketPort, socketAddressBytes } from "../libc/socket-address.ts";
 import { keepUrgentInline } from "../libc/socket.ts";

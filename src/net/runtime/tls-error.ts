@@ -1,4 +1,4 @@
-import { readErrorCode } from "../libc/errno.ts";
+import { readErrorCode } from "../../error-code.ts";
 
 /**
  * - `certificate`: the server's certificate is not to be trusted.

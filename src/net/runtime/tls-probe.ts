@@ -1,7 +1,7 @@
 import type { SecureVersion, TLSSocket } from "node:tls";
 import type { Duplex } from "node:stream";
 import { isIP } from "node:net";
-import { readErrorCode } from "../libc/errno.ts";
+import { readErrorCode } from "../../error-code.ts";
 import { loadTls } from "./tls-contexts.ts";
 import { findIdentityFault, toPresented } from "./server-identity.ts";
 import { explainTlsError, type TlsFailure } from "./tls-error.ts";

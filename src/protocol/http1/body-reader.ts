@@ -39,12 +39,13 @@ const CHUNKED_LIMITS: ChunkedLimits = {
 /**
  * Makes the reader of a body that is framed so; undefined when there is none. A
  * chunked body is passed on in chunks, or as its mere data for those who do not
- * know chunks. `reading` is `tolerant` for a response.
+ * know chunks. `reading` is `tolerant` for a response. Trailers that are `withheld` (by `foldName`) are not passed on.
  */
 export function createBodyReader(
   framing: BodyFraming,
   chunkedAs: "chunks" | "data",
   reading: LineReading,
+  withheld?: ReadonlySet<string>,
 ): BodyReader | undefined {
   switch (framing.kind) {
     case "none":
@@ -52,7 +53,7 @@ export function createBodyReader(
     case "length":
       return framing.length === 0 ? undefined : new LengthReader(framing.length);
     case "chunked":
-      return new ChunkedReader(createChunkedDecoder(CHUNKED_LIMITS, chunkedAs, reading));
+      return new ChunkedReader(createChunkedDecoder(CHUNKED_LIMITS, chunkedAs, reading, withheld));
     case "until-close":
       return endless;
     default:

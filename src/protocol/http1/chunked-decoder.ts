@@ -81,12 +81,13 @@ const MAX_SIZE_DIGITS = 16;
  * With output `data` it gives the content alone. With output `chunks` it gives a
  * chunked body again, to pass on: validated, without extensions and forbidden
  * trailers, the last chunk included, and without a copy where the input is
- * already clean.
+ * already clean. Trailers that are `withheld` (by `foldName`) are left out either way.
  */
 export function createChunkedDecoder(
   limits: ChunkedLimits,
   output: "data" | "chunks",
   reading: LineReading = "strict",
+  withheld?: ReadonlySet<string>,
 ): ChunkedDecoder {
   const rechunk = output === "chunks";
   const tolerant = reading === "tolerant";
@@ -213,7 +214,8 @@ export function createChunkedDecoder(
       return { kind: "more", output: spans.gather(bytes) };
     }
     if (outcome !== "done") return { kind: "bad", code: outcome, at: Math.max(0, offset + section.pos) };
-    const trailers = section.count === 0 ? NO_FIELDS : stripTrailers(takeFields(section, copyHead(all, section.pos)));
+    const trailers =
+      section.count === 0 ? NO_FIELDS : stripTrailers(takeFields(section, copyHead(all, section.pos)), withheld);
     const used = offset + section.pos;
     return { kind: "done", output: gatherLast(bytes, used, trailers), trailers, used };
   }

@@ -50,6 +50,7 @@ export const PROXY_STATUS = 20;
 export const COOKIE = 21;
 export const RETRY_AFTER = 22;
 export const TRACEPARENT = 23;
+const HTTP2_SETTINGS = 24;
 /** From here on a name has only flags. */
 const FIRST_WITHOUT_ID = 32;
 
@@ -81,6 +82,8 @@ const withId: readonly (readonly [id: number, name: string, flags: FieldFlags])[
   [COOKIE, "cookie", ALL],
   [RETRY_AFTER, "retry-after", NOT_IN_TRAILERS],
   [TRACEPARENT, "traceparent", 0],
+  // RFC 7540 §3.2.1. It goes with an Upgrade that is not passed on.
+  [HTTP2_SETTINGS, "http2-settings", HOP],
 ];
 
 const withoutId: readonly (readonly [name: string, flags: FieldFlags])[] = [

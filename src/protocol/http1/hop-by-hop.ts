@@ -10,6 +10,7 @@ import {
   NOT_IN_TRAILERS,
 } from "./field-names.ts";
 import { getTokens } from "./field-lists.ts";
+import { foldName } from "./edit-fields.ts";
 import { encodeFields, type Fields } from "./fields.ts";
 
 /**
@@ -62,7 +63,12 @@ function readNominated(fields: Fields): readonly string[] | HopByHopError {
     : options;
 }
 
-/** Gives the trailer fields that may be passed on; the others are dropped, as RFC 9110 §6.5.1 allows. */
-export function stripTrailers(trailers: Fields): Fields {
-  return trailers.select((id) => !hasFlag(id, NOT_IN_TRAILERS));
+/**
+ * Gives the trailer fields that may be passed on; the others are dropped, as RFC 9110 §6.5.1 allows, and those that are
+ * withheld from the fields of the message (by `foldName`): some receivers merge both.
+ */
+export function stripTrailers(trailers: Fields, withheld?: ReadonlySet<string>): Fields {
+  return trailers.select(
+    (id, index) => !hasFlag(id, NOT_IN_TRAILERS) && withheld?.has(foldName(trailers.nameAt(index))) !== true,
+  );
 }

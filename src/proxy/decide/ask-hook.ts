@@ -1,15 +1,15 @@
 import { blame, callHook, type HookAnswer } from "../hook/call-hook.ts";
+import { WebhookFault } from "../hook/webhook.ts";
 import type { HookVerdict } from "../policy/policy.ts";
 import type { Via } from "../policy/decision.ts";
 
-/** Asks a function for a verdict. It must answer within `ms` milliseconds, with a well-formed verdict. */
+/** Asks a function or a webhook for a verdict. It must answer within `ms` milliseconds, with a well-formed verdict. */
 export async function askVerdict(ask: () => unknown, ms: number): Promise<HookAnswer<HookVerdict>> {
   const asked = await callHook(ask, ms);
   if (!asked.ok) return asked;
   const { answer } = asked;
-  if (typeof answer === "object" && answer !== null && "fault" in answer && typeof answer.fault === "string")
-    return { ok: false, fault: { what: "webhook", why: answer.fault } };
-  return isVerdict(asked.answer) ? { ok: true, answer: asked.answer } : blame("answered with no verdict");
+  if (answer instanceof WebhookFault) return { ok: false, fault: { what: "webhook", why: answer.why } };
+  return isVerdict(answer) ? { ok: true, answer } : blame("answered with no verdict");
 }
 
 /** Asks a function for a route. It must answer within `ms` milliseconds, with a list of names. */

@@ -223,13 +223,12 @@ export class Inquiry {
           const refusal = asked.ok ? undefined : this.#distrust(rule, asked.fault.what ?? "function", asked.fault);
           if (refusal !== undefined && !reports) return { kind: "found", finding: refusal };
           const verdict = asked.ok ? asked.answer : undefined;
-          const denies = verdict !== undefined && ("deny" in verdict || "fault" in verdict);
+          const denies = verdict !== undefined && "deny" in verdict;
           // It may deny what it cannot see, and not allow it: the next rule decides then.
           const counts = denies ? !reports : allowable === undefined || meetsRequest(allowable, query.request);
           if (verdict !== undefined && counts) return foundBy(applyVerdict(this.#policy, rule, verdict), reported);
-          const detail =
-            refusal === undefined && verdict !== undefined && "deny" in verdict ? "denied_by_rule" : "hook_failed";
-          passOver(denies || refusal !== undefined ? { rule: name, detail } : undefined, rule);
+          const detail = denies ? "denied_by_rule" : refusal && "hook_failed";
+          passOver(detail && { rule: name, detail }, rule);
           break;
         }
         case "ask_via": {

@@ -31,7 +31,5 @@ export function dialAlong(
 
 function dialFound(dialled: PooledDial, services: DialServices, found: Found): Promise<PooledOutcome> {
   const dialMembers = dialled.search.waitMs === 0 ? dialPooled : dialPatiently;
-  if (found.ok) return dialMembers(dialled, services, found.value);
-  dialled.grant.lookups?.release();
-  return Promise.resolve(found);
+  return found.ok ? dialMembers(dialled, services, found.value) : Promise.resolve(found);
 }

@@ -2,7 +2,7 @@ import { TimeLimit } from "../../net/conn/time-limit.ts";
 import { fail, type Failure, type Outcome, succeed } from "../failure.ts";
 import type { AllowDecision } from "../policy/decision.ts";
 import { lookUpHost } from "../resolve/resolve-host.ts";
-import { answerWith, askFamilies, type Connected, type DialledAddress } from "./connect-race.ts";
+import { answerWith, askFamilies, type Connected, type DialledAddress, type Questions } from "./connect-race.ts";
 import { DialContext, type DialRequest, type DialServices, type DialWish } from "./dial-context.ts";
 import { introduceClient } from "./introduce-client.ts";
 import { passHops } from "./pass-hops.ts";
@@ -35,7 +35,6 @@ export async function dial(request: DialRequest, services: DialServices): Promis
     return await dialWithin(request, services, limit);
   } finally {
     limit.release();
-    request.grant.lookups?.release();
   }
 }
 
@@ -45,7 +44,7 @@ export function limitDial({ requester, grant, client, watchesClient }: Omit<Dial
   return watchesClient === false ? new TimeLimit(ms, undefined, client?.timers.deadlines) : new TimeLimit(ms, client);
 }
 
-/** Makes one of the dials for a request. The caller releases the limit, and the lookups of the grant. */
+/** Makes one of the dials for a request. The caller releases the limit. */
 export async function dialWithin(request: DialRequest, services: DialServices, limit: TimeLimit): Promise<DialOutcome> {
   const { grant, route, wish } = request;
   const context = new DialContext(request, services, limit);
@@ -65,12 +64,13 @@ function connectTarget(context: DialContext): Promise<Outcome<Connected>> {
   const { target, grant, requester } = context.request;
   const { host, port } = target;
   const { late, lookups } = grant;
+  const connect = (questions: Questions) =>
+    context.connect(late === undefined ? questions : [...questions, late], port, (ip) => context.guard(ip));
   const addresses = grant.addresses ?? (host.kind === "ip" ? [host.ip] : undefined);
-  const questions =
-    addresses === undefined
-      ? askFamilies(lookups ?? lookUpHost(host, context.services.resolver, requester.client, context.trace))
-      : answerWith(addresses);
-  return context.connect(late === undefined ? questions : [...questions, late], port, (ip) => context.guard(ip));
+  if (addresses !== undefined) return connect(answerWith(addresses));
+  if (lookups !== undefined) return connect(askFamilies(lookups));
+  const own = lookUpHost(host, context.services.resolver, requester.client, context.trace);
+  return connect(askFamilies(own)).finally(() => own.release());
 }
 
 /** Sends the PROXY header, when the target gets one. */

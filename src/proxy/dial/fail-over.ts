@@ -52,7 +52,6 @@ async function dialAlone(dial: PooledDial, services: DialServices, carriage: Car
   } catch (error) {
     carriage.release();
     limit.release();
-    grant.lookups?.release();
     throw error;
   }
   step?.end(outcome.ok ? undefined : outcome.failure.detail);
@@ -60,7 +59,6 @@ async function dialAlone(dial: PooledDial, services: DialServices, carriage: Car
   if (!outcome.ok) return new FailOver(dial, services, limit).goOn(carriage, outcome);
   carriage.connected(wish?.endAtUpstream !== true);
   limit.release();
-  grant.lookups?.release();
   return { ok: true, value: outcome.value, carriage };
 }
 
@@ -315,7 +313,6 @@ class FailOver {
       limit.end("client_gone");
     }
     this.#limit.release();
-    this.#dial.grant.lookups?.release();
   }
 
   #endWait(): void {

@@ -269,7 +269,7 @@ export class ClientRequests implements ConnSink, ExchangeOwner, IdleClient {
       this.#leave({ kind: "planned", resume: () => this.#resume(planned, end) });
       return;
     }
-    keepOrigin(this.#services.forwarding, origin, end.keepsOrigin, plan.keeping);
+    keepOrigin(this.#services.forwarding, origin, end.keepsOrigin && end.sharesOrigin, plan.keeping);
     this.#records.finish(record);
     this.#wait(record);
   }

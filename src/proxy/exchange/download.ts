@@ -272,7 +272,7 @@ export class Download implements ConnSink {
       this.#complete();
       return;
     }
-    this.#body = createBodyReader(framing, knowsChunks ? "chunks" : "data", "tolerant");
+    this.#body = createBodyReader(framing, knowsChunks ? "chunks" : "data", "tolerant", edits?.fields.dropped);
     this.#readBody(formatted, bytes, used, head.status);
   }
 

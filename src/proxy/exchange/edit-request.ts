@@ -16,12 +16,15 @@ export function editRequest(request: ForwardRequest, decision: AllowDecision): O
   const edits = isBreach ? decision.request?.withoutAdded : decision.request;
   if (edits === undefined) return succeed(request);
   const { head, scheme } = request;
-  if (edits.adds && head.method.toUpperCase() === "TRACE")
-    return fail("edits_unsafe", { note: `rule ${rule} adds fields, and TRACE echoes them` });
+  // TRACK is what TRACE is called in older servers of Microsoft.
+  if (edits.adds && /^TRAC[EK]$/i.test(head.method))
+    return fail("edits_unsafe", { note: `rule ${rule} adds fields, and ${head.method} echoes them` });
   // For an https URI, TLS ends at the target, whatever upstreams are on the way.
   if (edits.adds && scheme !== "https" && !edits.allowPlain)
     return fail("edits_unsafe", { note: `rule ${rule} adds fields, and the URI is not https` });
   const fields = editFields(request.fields, edits.fields);
   if (fields === undefined) return fail("head_too_large", { note: `with what rule ${rule} adds` });
+  const { dropped } = edits.fields;
+  if (request.framing.kind === "chunked" && dropped.size > 0) return succeed({ ...request, fields, withheld: dropped });
   return succeed(fields === request.fields ? request : { ...request, fields });
 }

@@ -7,6 +7,8 @@ export type ExchangeEnd =
       readonly kind: "done";
       readonly keepsClient: boolean;
       readonly keepsOrigin: boolean;
+      /** The origin's connection is fit for requests of other clients. */
+      readonly sharesOrigin: boolean;
       readonly bindsOrigin: boolean;
     }
   /** The 101 was passed on: what is unread on either side is of the new protocol. */
@@ -21,4 +23,9 @@ export type ExchangeEnd =
   | { readonly kind: "broken"; readonly failure: Failure };
 
 /** The end of an exchange after which both connections are closed. */
-export const NOTHING_KEPT = { keepsClient: false, keepsOrigin: false, bindsOrigin: false } as const;
+export const NOTHING_KEPT = {
+  keepsClient: false,
+  keepsOrigin: false,
+  sharesOrigin: false,
+  bindsOrigin: false,
+} as const;

@@ -12,12 +12,13 @@ import { type ExchangeEnd, NOTHING_KEPT } from "./exchange-end.ts";
 import { MessageFlow } from "./flow.ts";
 import type { Endable, Forwarding, RequestUnderWay } from "./forwarding.ts";
 import type { HeadToWrite } from "./head-to-write.ts";
+import { hasOddContent } from "./repeats.ts";
 import { Upload, type UploadOwner } from "./upload.ts";
 import type { BandwidthHold, Bandwidths } from "../limit/bandwidths.ts";
 
 export interface ExchangeOptions extends DownloadOptions {
   readonly record: RequestRecord;
-  readonly request: Pick<ForwardRequest, "head" | "framing" | "upgrade" | "keepsClient">;
+  readonly request: Pick<ForwardRequest, "head" | "framing" | "upgrade" | "keepsClient" | "withheld">;
   /** The head that the origin gets. */
   readonly outgoing: HeadToWrite;
   /** Whether the request is kept, as far as it is short, for a second try. */
@@ -96,6 +97,11 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
   #probeTimer: Timer | undefined;
   /** The head said that the client's connection ends. */
   #closesClient = false;
+  /**
+   * Whether the origin surely takes no part of the request for another one, whose answer the next client would get:
+   * it may where it has answered before it had the whole request, or does not expect content.
+   */
+  #sharesOrigin = false;
 
   constructor(client: Conn, services: ExchangeServices) {
     const { scratch, lines, traffic } = services.forwarding;
@@ -124,7 +130,7 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
     this.#hold = hold;
     this.#up.begin(this.#client, origin, hold?.up);
     this.#down.begin(origin, this.#client, hold?.down);
-    this.#upload.prepare(outgoing, createBodyReader(request.framing, "chunks", "strict"));
+    this.#upload.prepare(outgoing, createBodyReader(request.framing, "chunks", "strict", request.withheld));
     if (keepsRequest) this.#upload.keep();
     this.#download.prepare(origin, options);
     if (this.#upload.done) this.#await(record.stageSince);
@@ -248,6 +254,7 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
 
   closesClient(): boolean {
     const { request } = this.#current;
+    this.#sharesOrigin = this.#upload.done && this.#up.empty && !hasOddContent(request);
     this.#closesClient =
       !request.keepsClient || this.#services.draining || (!this.#upload.done && !this.#download.keepsOrigin);
     return this.#closesClient;
@@ -308,7 +315,8 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
     const { keepsOrigin, bindsOrigin, endsByClose } = this.#download;
     if (this.#upload.done) {
       const keepsClient = !this.#closesClient && !endsByClose && !this.#upload.ended;
-      this.#finish({ kind: "done", keepsClient, keepsOrigin: keepsOrigin && this.#up.empty, bindsOrigin });
+      const kept = { keepsOrigin: keepsOrigin && this.#up.empty, sharesOrigin: this.#sharesOrigin, bindsOrigin };
+      this.#finish({ kind: "done", keepsClient, ...kept });
     } else if (!keepsOrigin) {
       // Nobody reads the rest of the request any more.
       this.#finish({ kind: "done", ...NOTHING_KEPT });

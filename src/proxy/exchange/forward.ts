@@ -319,13 +319,13 @@ export class ForwardedRequest {
   }
 
   /** Keeps or closes the origin's connection after a whole response. */
-  #putAway(origin: Origin, { keepsOrigin, bindsOrigin }: Extract<ExchangeEnd, { kind: "done" }>): void {
+  #putAway(origin: Origin, { keepsOrigin, sharesOrigin, bindsOrigin }: Extract<ExchangeEnd, { kind: "done" }>): void {
     const { record, client, request, forwarding } = this.task;
     const { originRoute } = this.#path;
     const { forward: settings } = record.runtime;
     if (keepsOrigin && (bindsOrigin || showsConnectionAuth(request.fields) || forwarding.bound.owns(origin)))
       forwarding.bound.put(client, originRoute.key, origin, settings);
-    else keepOrigin(forwarding, origin, keepsOrigin, describeKeeping(originRoute, settings));
+    else keepOrigin(forwarding, origin, keepsOrigin && sharesOrigin, describeKeeping(originRoute, settings));
   }
 }
 

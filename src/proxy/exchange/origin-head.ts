@@ -5,6 +5,7 @@ import { withValue } from "../../protocol/http1/fields.ts";
 import type { ForwardRequest } from "../read/forward-request.ts";
 import type { ForwardedFor, ForwardSettings } from "./forward-settings.ts";
 import { ForwardedHead, type HeadToWrite } from "./head-to-write.ts";
+import { hasOddContent } from "./repeats.ts";
 import { formatVia } from "./via.ts";
 
 /** What the head that goes out depends on, besides the request. */
@@ -32,7 +33,8 @@ export function formatOriginHead(request: ForwardRequest, options: OriginHeadOpt
   const { traceparent } = options;
   const fields = traceparent === undefined ? counted : withValue(counted, TRACEPARENT, traceparent);
   let text = framing.kind === "chunked" ? "Transfer-Encoding: chunked\r\n" : "";
-  text += formatConnection(request, options.settings.originIdleMs > 0);
+  // Nothing is to be read after content that was not expected.
+  text += formatConnection(request, options.settings.originIdleMs > 0 && !hasOddContent(request));
   if (options.absolute?.authorization !== undefined) {
     text += `Proxy-Authorization: ${options.absolute.authorization}\r\n`;
   }

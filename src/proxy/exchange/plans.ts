@@ -157,7 +157,8 @@ function makePlan(record: RequestRecord, client: Conn, numbers: ObjectNumbers): 
   );
   if (originRoute.forwarder !== undefined) return undefined;
   const shown = requestHead.fields.getAll(PROXY_AUTHORIZATION);
-  const authority = /^http:\/\/([^/]+)\//.exec(requestHead.target)?.[1];
+  // A query may follow the authority without a path: the next target would not begin with the same path.
+  const authority = /^http:\/\/([^/?]+)\//.exec(requestHead.target)?.[1];
   if (shown.length > 1 || authority === undefined) return undefined;
   return {
     runtime,

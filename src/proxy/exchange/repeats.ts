@@ -9,6 +9,15 @@ const safe: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "P
 /** Methods that may be repeated without the client's doing (RFC 9110 §9.2.2). */
 const idempotent: ReadonlySet<string> = new Set([...safe, "PUT", "DELETE"]);
 
+/** Methods with which content means nothing (RFC 9110 §9.3.1, §9.3.2, §9.3.5): some servers do not read it, and take it for the next request. */
+const withoutContent: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE"]);
+
+/** Whether a request has content that its receiver may not read. */
+export function hasOddContent({ head, framing }: Pick<ForwardRequest, "head" | "framing">): boolean {
+  const hasContent = framing.kind === "chunked" || (framing.kind === "length" && framing.length > 0);
+  return hasContent && withoutContent.has(head.method);
+}
+
 /** Whether a request may be repeated at all. */
 export function isIdempotent({ head }: ForwardRequest): boolean {
   return idempotent.has(head.method);

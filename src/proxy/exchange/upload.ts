@@ -1,4 +1,5 @@
 import type { Conn, ConnSink } from "../../net/conn/conn.ts";
+import { HeldBytes } from "../../protocol/held-bytes.ts";
 import type { BodyReader } from "../../protocol/http1/body-reader.ts";
 import type { MessageFlow } from "./flow.ts";
 import type { HeadToWrite } from "./head-to-write.ts";
@@ -40,8 +41,7 @@ export class Upload implements ConnSink {
   /** What came after the request. */
   #next: Uint8Array | undefined;
   /** Everything that came, while it may have to be put back. */
-  #kept: Uint8Array[] | undefined;
-  #keptBytes = 0;
+  #kept: HeldBytes | undefined;
 
   constructor(owner: UploadOwner, client: Conn, flow: MessageFlow) {
     this.#owner = owner;
@@ -57,7 +57,6 @@ export class Upload implements ConnSink {
     this.#begun = false;
     this.#head = head;
     this.#kept = undefined;
-    this.#keptBytes = 0;
     this.#flow.holdsSource = false;
   }
 
@@ -70,7 +69,7 @@ export class Upload implements ConnSink {
 
   /** Keeps what comes from now on, as long as it is not much. Without a body nothing is lost that has to be kept. */
   keep(): void {
-    if (this.#body !== undefined) this.#kept = [];
+    if (this.#body !== undefined) this.#kept = new HeldBytes();
   }
 
   /** There is no second try any more. */
@@ -81,7 +80,7 @@ export class Upload implements ConnSink {
   /** Makes what was read unread, so that it can be read again after the release; false when it is not all there. */
   putBack(): boolean {
     if (this.#kept === undefined) return !this.#begun;
-    if (this.#keptBytes > 0) this.#next = Buffer.concat(this.#kept);
+    if (this.#kept.length > 0) this.#next = this.#kept.bytes;
     return true;
   }
 
@@ -93,7 +92,7 @@ export class Upload implements ConnSink {
   }
 
   data(chunk: Uint8Array): void {
-    if (this.#kept !== undefined) this.#keep(chunk);
+    if (this.#kept !== undefined) this.#keep(this.#kept, chunk);
     if (this.done || this.#body === undefined) {
       this.#hold(chunk);
       return;
@@ -133,10 +132,9 @@ export class Upload implements ConnSink {
     this.#client.pause();
   }
 
-  #keep(chunk: Uint8Array): void {
-    this.#keptBytes += chunk.length;
-    if (this.#keptBytes > MAX_KEPT) this.#kept = undefined;
-    else this.#kept?.push(new Uint8Array(chunk));
+  #keep(kept: HeldBytes, chunk: Uint8Array): void {
+    if (kept.length + chunk.length > MAX_KEPT) this.#kept = undefined;
+    else kept.append(chunk);
   }
 
   #write(body: Uint8Array, from = 0, to = body.length): void {

@@ -1,4 +1,4 @@
-import { postJson } from "../../net/http/post-json.ts";
+import { type Exchanged, postJson } from "../../net/http/exchange.ts";
 import type { Secret } from "../../secret.ts";
 
 /** A service that is asked over HTTP in place of a function of the configuration. */
@@ -34,17 +34,19 @@ export async function askWebhook(
   return readAnswer(body) ?? new WebhookFault('answered with something that is not { "allow": true or false }');
 }
 
-/** The body of the answer. */
-async function post(
-  { url, headers, ca, timeoutMs }: Webhook,
-  question: Readonly<Record<string, unknown>>,
-): Promise<string | WebhookFault> {
+/** Sends facts to a webhook. */
+export function postToWebhook({ url, headers, ca, timeoutMs }: Webhook, facts: object): Promise<Exchanged> {
   const fields = Object.fromEntries(headers.map(([name, value]) => [name, value.reveal()]));
-  const body = JSON.stringify(question);
-  const posted = await postJson({ url, body, headers: { Accept: "application/json", ...fields }, ca, ms: timeoutMs });
+  const body = JSON.stringify(facts);
+  return postJson({ url, body, headers: fields, ca, ms: timeoutMs });
+}
+
+/** The body of the answer. */
+async function post(webhook: Webhook, question: Readonly<Record<string, unknown>>): Promise<string | WebhookFault> {
+  const posted = await postToWebhook(webhook, question);
   if (posted.kind === "failed") return new WebhookFault(posted.why);
   if (posted.status !== 200) return new WebhookFault(`answered with ${posted.status}`);
-  return posted.body;
+  return posted.body.toString();
 }
 
 /** What a webhook says of a connection or a request. */

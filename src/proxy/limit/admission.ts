@@ -6,6 +6,7 @@ import { CountTable } from "./count-table.ts";
 import { describeClient, IN_ALL, refuseFor } from "./describe-limit.ts";
 import { findUserShare } from "./limits.ts";
 import { type Holder, Lingering } from "../read/lingering.ts";
+import { UnreadReplies } from "../read/unread-replies.ts";
 import { clientKey } from "../../address/client-key.ts";
 
 const OUT_OF_DESCRIPTORS: Failure = { detail: "out_of_resources", note: "EMFILE" };
@@ -18,6 +19,8 @@ const OUT_OF_DESCRIPTORS: Failure = { detail: "out_of_resources", note: "EMFILE"
 export class Admission {
   /** Connections that have got their last response and are not closed yet. */
   readonly lingering: Lingering;
+  /** For those that are not admitted. */
+  readonly unreadReplies = new UnreadReplies();
   readonly #descriptors: Descriptors;
   #connections = 0;
   /** Connections of each client and of each user. */

@@ -18,6 +18,8 @@ const DOUBT_MS = 10 * 60_000;
 /** Milliseconds after which a day that the clock has not reached again is given up: it was set far ahead for long. */
 const HOLD_MS = 24 * 3_600_000;
 
+/** Milliseconds for which `shown` believes what it has found: to find it takes a while in some time zones. */
+const SHOWN_MS = 1000;
 /** Milliseconds for which `recentPeriod` believes what it has found. */
 const RECENT_MS = 50;
 
@@ -42,6 +44,8 @@ export class QuotaClock {
   #recentUntil = -Infinity;
   /** Monotonic milliseconds since when the clock shows an earlier day. */
   #heldSince: number | undefined;
+  /** What the clock showed when it was last asked for that, and the monotonic milliseconds of that. */
+  #shown: { readonly period: Period; readonly at: number } | undefined;
 
   constructor(plan: CalendarPlan, clocks: Clocks, tell: Tell = () => {}) {
     this.#clocks = clocks;
@@ -61,6 +65,14 @@ export class QuotaClock {
       this.#heldSince = undefined;
     } else if (this.#heldSince !== undefined) this.#lookAtHeld(now);
     return this.#period;
+  }
+
+  /** The day and month that the clock shows, as of the last second, while a later day goes on; undefined while it does not. */
+  get shown(): Period | undefined {
+    if (this.#heldSince === undefined) return undefined;
+    if (this.#shown === undefined || this.#monotonic - this.#shown.at >= SHOWN_MS)
+      this.#shown = { period: this.#calendar.periodAt(this.now()), at: this.#monotonic };
+    return this.#shown.period;
   }
 
   /** The day and month now, or as they were within the last 50 ms: reading two clocks costs more than counting. */

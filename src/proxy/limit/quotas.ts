@@ -44,7 +44,13 @@ export class Quotas {
     const { period } = this.#clock;
     const use = this.#usage.tables.user.find(user);
     if (use === undefined) this.onUnknown?.(user);
-    return this.#findUnknown(quota, period) ?? (use && this.#findReached(use, quota, period));
+    return this.#findUnknown(quota, period) ?? (use && this.#findReachedNow(use, quota, period));
+  }
+
+  /** While the clock shows an earlier day than the one that goes on, one of them began by mistake: neither opens what the other closes. */
+  #findReachedNow(use: Use, quota: Quota, period: Period): Failure | undefined {
+    const { shown } = this.#clock;
+    return this.#findReached(use, quota, period) ?? (shown && this.#findReached(use, quota, shown));
   }
 
   #findReached(use: Use, { day, month }: Quota, period: Period): Failure | undefined {

@@ -2,6 +2,8 @@ import { Use } from "./use.ts";
 
 /** Entries that are looked at for one that is idle. Most were not used since the last look, so it is one or two. */
 const LOOKS = 1024;
+/** Uses with series of their own in metrics. */
+const NAMED = 100;
 
 /**
  * Uses by key, at most `size` of them. A new key pushes out the one that was idle
@@ -12,6 +14,10 @@ export class UseTable implements Iterable<Use> {
   readonly size: number;
   readonly #holds: (use: Use) => boolean;
   readonly #uses = new Map<string, Use>();
+  /** Those that came first, at most 100. */
+  readonly named = new Set<Use>();
+  /** What was used by those that were forgotten. */
+  readonly gone = new Use("");
   /** Uses that were forgotten: who keeps one has to look it up again when this has changed. */
   forgotten = 0;
 
@@ -36,6 +42,7 @@ export class UseTable implements Iterable<Use> {
     if (this.#uses.size >= this.size) this.#makeRoom();
     const use = new Use(key);
     this.#uses.set(key, use);
+    if (this.named.size < NAMED) this.named.add(use);
     return use;
   }
 
@@ -62,6 +69,8 @@ export class UseTable implements Iterable<Use> {
     }
     if (found === undefined) return;
     this.#uses.delete(found.key);
+    this.named.delete(found);
+    this.gone.include(found);
     this.forgotten += 1;
   }
 }

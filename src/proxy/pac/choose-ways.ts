@@ -69,10 +69,7 @@ export async function chooseWays(
       const plan = runtime.pacs?.get(name);
       if (plan === undefined || ways.has(name)) continue;
       const chosen = await router.choose(plan, { ...request, client: from }, limit);
-      if (!chosen.ok) {
-        grant.lookups?.release();
-        return chosen;
-      }
+      if (!chosen.ok) return chosen;
       ways.set(name, chosen.value);
     }
     return succeed({ ways, grant: { ...grant, spentMs: spentMs + ms - limit.remainingMs } });

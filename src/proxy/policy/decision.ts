@@ -99,7 +99,7 @@ export interface Grant {
   readonly late?: { readonly family: 4 | 6; readonly answer: Promise<Lookup> };
   /** Some addresses of the name must not be dialled or are unknown, so an upstream must not resolve the name itself. */
   readonly narrowed?: true;
-  /** The answer that was judged, when the target was resolved for that. The dial releases it. */
+  /** The answer that was judged, when the target was resolved for that. Who asked for the grant releases it. */
   readonly lookups?: Lookups;
   /** The name that has the addresses, when it is not the one that was asked for. */
   readonly foundName?: string;

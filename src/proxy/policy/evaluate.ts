@@ -54,7 +54,6 @@ export function evaluateAddress(policy: Policy, query: Query, nat64: Nat64Prefix
 /** Gives the decision that follows from the verdict of a rule's function. */
 export function applyVerdict(policy: Policy, rule: number, verdict: Exclude<HookVerdict, undefined>): Decision {
   const name = policy.rules[rule]?.name ?? DEFAULT_RULE;
-  if ("fault" in verdict) return { verdict: "deny", rule: name, detail: "hook_failed" };
   if ("deny" in verdict) {
     const { reason } = verdict;
     return { verdict: "deny", rule: name, detail: "denied_by_rule", ...(reason !== undefined && { reason }) };

@@ -2,6 +2,8 @@ const DOT = 0x2e;
 /** Offset basis and prime of FNV-1a, 32 bits. */
 const HASH_START = 0x811c9dc5;
 const HASH_FACTOR = 0x01000193;
+/** Stands for each octet of ASCII in a hash, in this process alone: whoever writes a list cannot choose names with equal hashes. */
+const marks = crypto.getRandomValues(new Uint32Array(128));
 
 /** A table of values by name: one for the name itself, one for every name below it. 0 is no value. */
 interface Columns {
@@ -59,13 +61,18 @@ export class NameIndex {
         const value = entry < 0 ? 0 : (columns.below[entry] as number);
         if (value !== 0) found = add(found, value);
       }
-      hash = Math.imul(hash ^ code, HASH_FACTOR);
+      hash = addToHash(hash, code);
     }
     if (!isExact) return found;
     const entry = findEntry(columns, hash, name, 0);
     const value = entry < 0 ? 0 : (columns.exact[entry] as number);
     return value === 0 ? found : add(found, value);
   }
+}
+
+/** FNV-1a, keyed. Names are ASCII. */
+function addToHash(hash: number, code: number): number {
+  return Math.imul(hash ^ (marks[code] as number), HASH_FACTOR);
 }
 
 function add(found: number[], value: number): number[] {
@@ -116,7 +123,7 @@ export class NameIndexBuilder {
   /** The entry of a name, whose values are `exact[entry]` and `below[entry]`. Both begin with 0. */
   enter(name: string): number {
     let hash = HASH_START;
-    for (let at = name.length - 1; at >= 0; at--) hash = Math.imul(hash ^ name.charCodeAt(at), HASH_FACTOR);
+    for (let at = name.length - 1; at >= 0; at--) hash = addToHash(hash, name.charCodeAt(at));
     const known = findEntry({ slots: this.#slots, text: this.#text, ends: this.#ends }, hash, name, 0);
     return known >= 0 ? known : this.#insert(hash, name);
   }

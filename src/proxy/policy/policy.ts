@@ -40,8 +40,6 @@ export interface Query {
 export type HookVerdict =
   | undefined
   | { readonly deny: true; readonly reason?: string }
-  /** A webhook gave no answer that counts: the rest of a sentence that begins with it. */
-  | { readonly fault: string }
   | { readonly allow: true; readonly allowPrivate?: boolean; readonly via?: Via };
 
 export interface HookQuery {
@@ -83,7 +81,8 @@ export interface Rule {
       })
     | {
         readonly kind: "hook";
-        readonly ask: (query: HookQuery) => HookVerdict | Promise<HookVerdict>;
+        /** Should give a `HookVerdict`, or a promise of one: who asks checks that. */
+        readonly ask: (query: HookQuery) => unknown;
         /** It is a webhook, which answers within this time or has a fault. */
         readonly webhook?: { readonly longestMs: number };
       };
@@ -147,7 +146,7 @@ export type Evaluation =
   | {
       readonly kind: "ask";
       readonly rule: number;
-      readonly ask: (query: HookQuery) => HookVerdict | Promise<HookVerdict>;
+      readonly ask: (query: HookQuery) => unknown;
       /** Milliseconds for an answer, where it is not the time of all functions. */
       readonly longestMs?: number;
     }

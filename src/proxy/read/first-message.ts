@@ -144,7 +144,7 @@ function explainFailure(read: Exclude<ReadResult<FirstMessage, FirstMessageError
 }
 
 /** SOCKS begins with its version as a byte, and no HTTP request can begin with one of those. */
-function recogniseProtocol(firstByte: number | undefined): ClientProtocol {
+export function recogniseProtocol(firstByte: number | undefined): ClientProtocol {
   if (firstByte === 5) return "socks5";
   return firstByte === 4 ? "socks4" : "http";
 }

@@ -8,6 +8,7 @@ import { canonicaliseLength, frameRequest, type RequestFraming } from "../../pro
 import { allowsNextRequest } from "../../protocol/http1/persistence.ts";
 import type { RequestHead } from "../../protocol/http1/request-head.ts";
 import { parseRequestTarget, type RequestTargetError } from "../../protocol/http1/request-target.ts";
+import { findUpgrade } from "../../protocol/http1/upgrade.ts";
 import { canonicalisePath, type RequestFacts } from "../policy/request-condition.ts";
 import { fail, type FailureDetail, type Outcome, succeed } from "../failure.ts";
 
@@ -23,12 +24,14 @@ export interface ForwardRequest {
   /** The fields that go on: without Host and without what is for one hop only. */
   readonly fields: Fields;
   readonly framing: Exclude<RequestFraming, { readonly kind: "bad" }>;
-  /** Protocols to switch to, as the client lists them; undefined when it does not ask. */
+  /** Protocols to switch to that the next hop is asked for, as the client lists them; undefined for none. */
   readonly upgrade: string | undefined;
   /** The client takes trailers (RFC 9110 §10.1.4). */
   readonly takesTrailers: boolean;
   /** How many more proxies may pass the request on; only of TRACE and OPTIONS (RFC 9110 §7.6.2). */
   readonly maxForwards: number | undefined;
+  /** Trailers that are not passed on, by `foldName`. */
+  readonly withheld?: ReadonlySet<string>;
   /** The client's connection can carry another request after this one (RFC 9112 §9.3). */
   readonly keepsClient: boolean;
 }
@@ -79,7 +82,7 @@ export function describeToRules({ head, path, upgrade }: ForwardRequest): Reques
 
 function readUpgrade(fields: Fields): string | undefined {
   if (!fields.has(UPGRADE) || !hasToken(fields, CONNECTION, "upgrade")) return undefined;
-  return fields.getAll(UPGRADE).join(", ");
+  return findUpgrade(fields.getAll(UPGRADE));
 }
 
 function readMaxForwards({ method, fields }: RequestHead): number | undefined | "bad" {

@@ -1,6 +1,8 @@
 import { encodeSocks4Reply } from "../../protocol/socks/socks4-server.ts";
+import { encodeSocks5Choice } from "../../protocol/socks/socks5-server.ts";
 import { formatProxyStatus } from "../../protocol/http1/proxy-status.ts";
 import type { Reported } from "../policy/decision.ts";
+import type { ClientProtocol } from "../record/request-record.ts";
 import type { Runtime } from "../runtime.ts";
 import { type Refusal, writeRefusal } from "./refusal.ts";
 
@@ -11,7 +13,6 @@ export interface Reply {
   formatRefusal(refusal: Refusal): Uint8Array;
 }
 
-/** Also for a client whose protocol is not known yet. */
 export const httpReply: Reply = {
   formatEstablished: ({ established, agent }, reported) =>
     reported === undefined ? established : writeEstablished(agent, reported),
@@ -23,6 +24,18 @@ export const socks4Reply: Reply = {
   formatEstablished: () => encodeSocks4Reply("granted"),
   formatRefusal: () => encodeSocks4Reply("rejected"),
 };
+
+/** A client understands it as the answer to the greeting that it sends. */
+const socks5ReplyUnasked: Reply = {
+  formatEstablished: () => encodeSocks5Choice("none_acceptable"),
+  formatRefusal: () => encodeSocks5Choice("none_acceptable"),
+};
+
+/** The reply to a client of which nothing was read, by what its listener serves: HTTP where that is possible. */
+export function replyUnasked(protocols: ReadonlySet<ClientProtocol>): Reply {
+  if (protocols.has("http")) return httpReply;
+  return protocols.has("socks5") ? socks5ReplyUnasked : socks4Reply;
+}
 
 /** Writes the response to CONNECT: a status line and `Proxy-Agent`, without content (RFC 9110 §9.3.6). */
 export function writeEstablished(agent: string, reported?: Reported): Uint8Array {

@@ -1,6 +1,3 @@
-import type { TunnelEnd } from "../flow/tunnel.ts";
-import type { Stage } from "./request-record.ts";
-
 /** The keys of an access line in JSON, in their order, with what each says. */
 export const ACCESS_FIELDS = {
   time: "When the request was over, in UTC (ISO 8601).",
@@ -54,30 +51,3 @@ export const TLS_FIELDS = {
   alert: "The alert that ended the handshake.",
 } as const;
 export type TlsField = keyof typeof TLS_FIELDS;
-
-/** The words of `end`. */
-export const TUNNEL_ENDS: Readonly<Record<TunnelEnd, string>> = {
-  closed: "Both sides closed it.",
-  client_reset: "The client reset it, or vanished.",
-  target_reset: "The target reset it, or vanished.",
-  idle_timeout: "No byte passed for `timeouts.idle`.",
-  killed: "An operator ended it.",
-  drained: "The proxy ended, and its time to drain was over.",
-  denied: "A rule denied what the client said inside, or the rules of a reload did (`reload.endDenied`).",
-  quota_exceeded: "Its user used up a quota (`limits.onQuota`).",
-  lane_lost: "The thread that carried it died.",
-};
-
-/** The words of `stage`, and the keys of `stage_ms`. */
-export const STAGE_FIELDS: Readonly<Record<Stage, string>> = {
-  accept: "Slots, PROXY header and TLS of the listener.",
-  handshake: "The first message: a request head, or the greeting of SOCKS.",
-  authenticate: "Who the client is.",
-  request: "What it asks for.",
-  decide: "The rules, with the names that they need resolved.",
-  route: "Which upstreams.",
-  dial: "Connecting, through every hop.",
-  respond: "The reply that opens a tunnel, or refuses.",
-  tunnel: "Bytes both ways.",
-  forward: "A forwarded request and its response.",
-};

@@ -1,3 +1,4 @@
+import { readErrorCode } from "../../error-code.ts";
 import { formatCombinedLine, formatSquidLine } from "./access-formats.ts";
 import { formatJsonLine, formatTextLine } from "./access-line.ts";
 import type { AccessRecord } from "./access-record.ts";
@@ -152,6 +153,6 @@ export class AccessLog {
 
 /** Names the system's error: `ENOSPC`, `EPIPE`. */
 function describeError(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  return typeof code === "string" ? `the system says ${code}` : "they cannot be written";
+  const code = readErrorCode(error);
+  return code !== undefined ? `the system says ${code}` : "they cannot be written";
 }

@@ -1,3 +1,4 @@
+import { HeldBytes } from "../../protocol/held-bytes.ts";
 import type { ClientProfiles } from "../../protocol/tls/read/client-profiles.ts";
 import { fail, type Failure } from "../failure.ts";
 import type { TapPort, TunnelTap } from "../flow/tunnel.ts";
@@ -31,8 +32,8 @@ export class FirstBytesTap implements TunnelTap {
   #port: TapPort | undefined;
   /** Made when the first bytes come. */
   #reader: InsideReader | undefined;
-  /** Copies of the client's bytes that were not judged yet; undefined when none are held. */
-  #held: Uint8Array[] | undefined;
+  /** The client's bytes that were not judged yet; undefined when none are to be held. */
+  #held: HeldBytes | undefined;
   #deadline: Timer | undefined;
 
   constructor(tunnel: InspectedTunnel, profiles: ClientProfiles) {
@@ -43,7 +44,7 @@ export class FirstBytesTap implements TunnelTap {
   begin(port: TapPort): void {
     this.#port = port;
     if (findDemand(this.#tunnel) === undefined) return;
-    this.#held = [];
+    this.#held = new HeldBytes();
     this.#deadline = setTimeout(() => this.#expire(), this.#tunnel.runtime.timeouts.handshakeMs);
   }
 
@@ -55,7 +56,7 @@ export class FirstBytesTap implements TunnelTap {
     if (reader.done) this.done = true;
     if (this.#held === undefined) return chunk;
     if (reader.done || reader.accepted) return this.#release(chunk);
-    this.#held.push(new Uint8Array(chunk));
+    this.#held.append(chunk);
     return undefined;
   }
 
@@ -121,9 +122,9 @@ export class FirstBytesTap implements TunnelTap {
   /** Ends the holding, and gives what was held, with `last` behind it. */
   #release(last: Uint8Array): Uint8Array {
     this.#stopDeadline();
-    const held = this.#held ?? [];
+    const held = this.#held;
     this.#held = undefined;
-    return held.length === 0 ? last : Buffer.concat([...held, last]);
+    return held === undefined || held.length === 0 ? last : held.append(last);
   }
 
   #stopDeadline(): void {

@@ -47,10 +47,18 @@ export function mountPage(app: Hono): void {
   // From source, the first request bundles the page.
   const load = (): Promise<ReadonlyMap<string, Served>> =>
     (loading ??= import("./built-page.ts").then(({ builtPage }) => new Map(builtPage.map(prepare))));
-  app.get("/", describe({ summary: "The page for people.", answer: "text/html" }), takeQuery(), async (context) =>
-    answerFile(context, (await load()).get(ENTRY), "no-cache"),
+  app.get(
+    "/",
+    describe({ summary: "The page for people.", answer: "text/html", problems: [403] }),
+    takeQuery(),
+    async (context) => answerFile(context, (await load()).get(ENTRY), "no-cache"),
   );
-  const file = describe({ summary: "A file of the page.", answer: "application/octet-stream", problems: [404] });
+  const file = describe({
+    summary: "A file of the page.",
+    answer: "text/javascript",
+    also: { "text/css": undefined, "image/svg+xml": undefined, "font/woff2": undefined },
+    problems: [403, 404],
+  });
   app.get("/page/:name", file, takeQuery(), async (context) => {
     const name = context.req.param("name");
     // The names of all others change with their content.

@@ -1,4 +1,5 @@
 import { RedisClient } from "bun";
+import { readErrorCode } from "../../error-code.ts";
 import type { ConnectFault } from "../../net/redis/find-connect-fault.ts";
 import { type RedisFault, readFault } from "./redis-fault.ts";
 import { type RedisPlan, writeRedisUrl } from "./redis-plan.ts";
@@ -118,7 +119,7 @@ async function within(promise: Promise<unknown>, ms: number): Promise<Outcome> {
     (value): Outcome => ({ kind: "done", value }),
     (error: unknown): Outcome => ({
       kind: "failed",
-      code: error instanceof Error && "code" in error ? String(error.code) : "",
+      code: readErrorCode(error) ?? "",
       message: error instanceof Error ? error.message : String(error),
     }),
   );

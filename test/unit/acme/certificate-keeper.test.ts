@@ -1,12 +1,25 @@
 import { describe, expect, test } from "bun:test";
 import { readlink, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { AcmeFiles } from "../../../src/acme/acme-files.ts";
 import { on } from "../../support/acme-server.ts";
 import { openKeeper } from "../../support/keeper-stand.ts";
 import { waitFor } from "../../support/wait-for.ts";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
+
+/** Files of a disk that has no room for certificates. */
+class FullDisk extends AcmeFiles {
+  isFull = true;
+  tries = 0;
+
+  override writeCertificate(certificate: Parameters<AcmeFiles["writeCertificate"]>[0]): Promise<void> {
+    this.tries += 1;
+    const full = Object.assign(new Error("There is no space left"), { code: "ENOSPC" });
+    return this.isFull ? Promise.reject(full) : super.writeCertificate(certificate);
+  }
+}
 
 describe("a certificate that is kept", () => {
   test("is ordered at once when there is none, and is then in files for the user of the proxy alone", async () => {
@@ -168,7 +181,7 @@ describe("a certificate that is kept", () => {
     await symlink("account.json", account);
     stand.keeper.start();
     await waitFor(() => stand.told.length > 1, "a message");
-    expect(stand.told[1]).toContain("the files in the folder of the state cannot be used: ELOOP.");
+    expect(stand.told[1]).toContain("the files in the folder of the state cannot be used: ELOOP (");
     expect(server.requests.filter(({ path }) => path === "/new-account")).toEqual([]);
     expect(await readlink(account)).toBe("account.json");
     await rm(account);
@@ -211,6 +224,29 @@ describe("a certificate that is kept", () => {
     expect(server.now - began).toBeGreaterThan(10 * 60_000);
     expect(stand.changes.map(({ change }) => change)).toEqual(["failed", "failed", "failed"]);
     expect(stand.told.filter((message) => message === "Cannot use the certificate.")).toHaveLength(3);
+  });
+
+  test("is in use when it cannot be written, and is written once that is possible", async () => {
+    await using stand = await openKeeper();
+    const { server } = stand;
+    const files = new FullDisk(stand.folder.path, stand.keeper.plan);
+    const keeper = stand.another({ files });
+    keeper.start();
+    expect(await stand.change(0)).toMatchObject({ change: "issued", failures: 0 });
+    const cert = stand.used[0]?.cert ?? "";
+    expect(keeper.current?.cert).toBe(cert);
+    const why = `Cannot write the certificate for proxy.example.org to ${files.certificate}: ENOSPC. It is used as it is, and lost when this process ends.`;
+    expect(keeper.status.problem).toBe(why);
+    server.stopped = false;
+    await waitFor(() => files.tries > 3, "other tries");
+    expect(files.readCertificate()).toBeUndefined();
+    files.isFull = false;
+    await waitFor(() => keeper.status.problem === undefined, "the file");
+    expect(files.readCertificate()?.cert).toBe(cert);
+    expect(stand.told.filter((message) => message.startsWith("Cannot write"))).toEqual([`${why} Another try follows.`]);
+    expect(stand.told.at(-1)).toBe(`Wrote the certificate for proxy.example.org to ${files.certificate}.`);
+    expect(server.orders).toHaveLength(1);
+    expect(stand.used).toHaveLength(1);
   });
 
   test("is not ordered while another process has the lock, and what that one gets is used", async () => {

@@ -188,12 +188,62 @@ describe("a server that fails", () => {
     );
   });
 
-  test("that stumbles while an order is followed is asked on", async () => {
+  test("that stumbles while an order is followed is asked on, when it has said for how long", async () => {
     await using stand = await openKeeper();
-    stand.server.intercept = on("/order", ({ before }) =>
-      before === 1 ? "away" : before === 2 ? { status: 503 } : undefined,
-    );
+    const limited = { status: 429, type: "rateLimited", headers: { "retry-after": "7" } };
+    let limitedAt = 0;
+    let askedAgainAt = 0;
+    stand.server.intercept = on("/order", ({ before }) => {
+      if (before === 0) return "away";
+      if (before === 1) return { status: 503 };
+      if (before === 2) limitedAt = stand.server.now;
+      if (before === 3) askedAgainAt = stand.server.now;
+      return before === 2 ? limited : undefined;
+    });
     stand.keeper.start();
     expect((await stand.change(0)).change).toBe("issued");
+    expect(askedAgainAt - limitedAt).toBe(7000);
+  });
+
+  test("that asks for an hour while an order is followed is not asked before, and its reason is told", async () => {
+    await using stand = await openKeeper();
+    const began = stand.server.now;
+    const busy = { status: 503, type: "serverInternal", detail: "come back later", headers: { "retry-after": "3600" } };
+    expect(await failWith(stand, on("/order", busy))).toContain("503 (serverInternal: come back later)");
+    expect(stand.server.requests.filter(({ path }) => path === "/order")).toHaveLength(1);
+    expect(Date.parse(stand.changes[0]?.nextAttempt ?? "")).toBeGreaterThan(began + 3_600_000);
+  });
+
+  test("that does not accept some of the names is told of with all of them, and does not delay others for ever", async () => {
+    await using stand = await openKeeper({ names: ["good.test", "bad.test", "slow.test", "worse.test"] });
+    const began = stand.server.now;
+    const why = await failWith(
+      stand,
+      on("/authorization", ({ path, before }) => {
+        const name = path.split("/").at(-1) ?? "";
+        const isOver = before > 0 && name !== "slow.test";
+        const error = { type: "urn:ietf:params:acme:error:dns", detail: `NXDOMAIN ${name}` };
+        const status = !isOver ? "pending" : name === "good.test" ? "valid" : "invalid";
+        const challenge = { type: "tls-alpn-01", url: "/challenge/x", status, token: "abcdefghijklmnopqrstuv", error };
+        return { body: { status, identifier: { type: "dns", value: name }, challenges: [challenge] } };
+      }),
+    );
+    expect(why).toContain("did not accept tls-alpn-01 for bad.test (dns: NXDOMAIN bad.test). Open the port");
+    expect(stand.server.now - began).toBeLessThan(10_000);
+  });
+
+  test("that refuses two names is told of with both", async () => {
+    await using stand = await openKeeper({ names: ["bad.test", "good.test", "worse.test"] });
+    const why = await failWith(
+      stand,
+      on("/authorization", ({ path, before }) => {
+        const name = path.split("/").at(-1) ?? "";
+        const status = before === 0 ? "pending" : name === "good.test" ? "valid" : "invalid";
+        const error = { type: "urn:ietf:params:acme:error:dns", detail: "NXDOMAIN" };
+        const challenge = { type: "tls-alpn-01", url: "/challenge/x", status, token: "abcdefghijklmnopqrstuv", error };
+        return { body: { status, identifier: { type: "dns", value: name }, challenges: [challenge] } };
+      }),
+    );
+    expect(why).toContain("for bad.test (dns: NXDOMAIN) and for worse.test (dns: NXDOMAIN). Open the port");
   });
 });

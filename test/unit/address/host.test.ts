@@ -52,6 +52,9 @@ describe("parseHost()", () => {
     expect(summary(parseHost("a.".repeat(500_000)))).toBe("name_too_long");
     expect(summary(parseHost("1.".repeat(500_000)))).toBe("ambiguous_ipv4");
     expect(summary(parseHost(`[${":".repeat(1_000_000)}]`))).toBe("bad_ipv6");
+    // Each of many different letters costs a look at all of them.
+    const letters = String.fromCodePoint(...Array.from({ length: 20_000 }, (_, at) => 0x4e00 + at));
+    expect(summary(toAsciiHost(letters.repeat(50)))).toBe("name_too_long");
   });
 });
 

@@ -56,3 +56,9 @@ test("penstock explain knows the proxy itself", async () => {
   expect(await runCli(["explain", "127.0.0.1:8080"], io)).toBe(1);
   expect(io.printed().split("\n")).toContain("verdict: refused with 508");
 });
+
+test("explain takes the user once", async () => {
+  const io = createFakeIo();
+  expect(await runCli(["explain", "example.org", "--as", "ci", "--user", "ann"], io)).toBe(2);
+  expect(io.told).toEqual(["Found --user and --as, which mean the same. Leave one of them out."]);
+});

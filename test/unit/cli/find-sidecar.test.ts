@@ -116,13 +116,34 @@ describe("the configuration", () => {
   test("without a sidecar, and without a token, is what is missing", async () => {
     await using folder = await makeFolder({});
     const at = { folder: folder.path, variables: {} };
-    const advice =
-      "so that no sidecar is known. Name the configuration with --config, or the sidecar with --sidecar and its token in PENSTOCK_SIDECAR_TOKEN.";
-    expect(await find({}, at)).toBe(`There is no configuration file in ${folder.path}, ${advice}`);
+    expect(await find({}, at)).toBe(
+      `There is no configuration file in ${folder.path}, so that no sidecar is known. Name the configuration with --config, or the sidecar with --sidecar and its token in PENSTOCK_SIDECAR_TOKEN.`,
+    );
     await folder.write({ "proxy.config.json": { listen: ["127.0.0.1:0"] } });
-    expect(await find({}, at)).toBe(`"sidecar" is not set in ${folder.path}/proxy.config.json, ${advice}`);
+    expect(await find({}, at)).toBe(
+      `"sidecar" is not set in ${folder.path}/proxy.config.json, so that the running proxy cannot be asked. Set it, such as { "port": 9080, "token": { "file": "sidecar.token" } }, and reload; or name another sidecar with --sidecar, and its token in PENSTOCK_SIDECAR_TOKEN.`,
+    );
     const missing = "Missing the token of the sidecar. Set PENSTOCK_SIDECAR_TOKEN.";
     expect(await find({ sidecar: "127.0.0.1:7" }, at)).toBe(missing);
     expect(await find({}, { ...at, variables: { PENSTOCK_SIDECAR_PORT: "8" } })).toBe(missing);
+  });
+
+  test("without the token of the configuration says where that should be", async () => {
+    await using folder = await makeFolder({ "proxy.config.json": { sidecar: { port: 1, token: { env: "MINE" } } } });
+    const at = { folder: folder.path, variables: {} };
+    const missing = "Missing the token of the sidecar.";
+    expect(await find({}, at)).toBe(
+      `${missing} The configuration has it in MINE, which is not set here. Set PENSTOCK_SIDECAR_TOKEN.`,
+    );
+    await folder.write({ "proxy.config.json": { sidecar: { port: 1, token: { env: "hunter2" } } } });
+    expect(await find({}, at)).toBe(
+      `${missing} The configuration has it in a variable that is not set here. Set PENSTOCK_SIDECAR_TOKEN.`,
+    );
+    await folder.write({ "proxy.config.json": { sidecar: { port: 1, token: { file: "gone" } } } });
+    expect(await find({}, at)).toBe(
+      `${missing} Cannot read ${folder.path}/gone: there is no such file or folder. Set PENSTOCK_SIDECAR_TOKEN.`,
+    );
+    // Another sidecar has another token.
+    expect(await find({ sidecar: "http://10.0.0.1:7" }, at)).toBe(`${missing} Set PENSTOCK_SIDECAR_TOKEN.`);
   });
 });

@@ -12,7 +12,7 @@ describe("the screen of penstock status", () => {
         "Penstock 1.2.3  serving, ready, for 3h12m (process 4242)",
         "",
         "Listeners     127.0.0.1:8080: 12,345 accepted",
-        "Under way     1,234 tunnels, 12 requests, 1,250 connections of clients",
+        "Under way     1,234 tunnels, 12 requests, 1,250 connections of at most 10,000",
         "Over          9,000 tunnels, 800 requests, 12,345 connections, 15 failures",
         "Throughput    1.2 MB/s up, 34.5 MB/s down",
         "Moved         5.0 GB up, 70.0 GB down",

@@ -3,6 +3,7 @@ import { chmod, readdir } from "node:fs/promises";
 import { findRunning } from "../../../src/cli/upgrade-handover.ts";
 import { runCli } from "../../../src/cli/run-cli.ts";
 import { isCompiled } from "../../../src/cli/start-successor.ts";
+import { takeFolderLock } from "../../../src/net/libc/file-lock.ts";
 import { createFakeIo } from "../../support/fake-io.ts";
 import { makeFolder, type TemporaryFolder } from "../../support/temporary-folder.ts";
 
@@ -47,7 +48,7 @@ describe("penstock upgrade changes nothing and says why", () => {
     [
       1,
       ["--from", "https://127.0.0.1:1/new?token=s3cret", "--key", "key.pub"],
-      "https://127.0.0.1:1/new cannot be fetched",
+      "https://127.0.0.1:1/new cannot be reached",
     ],
     [1, ["--from", "new", "--insecure-unsigned"], "not an executable of a platform that Penstock runs on"],
     [1, ["--from", "arm", "--insecure-unsigned"], "The executable is for linux-arm64."],
@@ -76,6 +77,26 @@ describe("penstock upgrade changes nothing and says why", () => {
     expect(io.told).toEqual([]);
   });
 
+  test.if(process.platform === "linux")("while another upgrade is under way in the same folder", async () => {
+    await using folder = await makeStand();
+    const args = ["upgrade", ...executable, "--from", "arm", "--insecure-unsigned", "--json"];
+    const release = takeFolderLock(folder.path);
+    const io = createFakeIo({ folder: folder.path });
+    expect(await runCli(args, io)).toBe(1);
+    expect(JSON.parse(io.printed())).toMatchObject({
+      step: "replace",
+      message: `Another upgrade in ${folder.path} is under way. Try again when it is over.`,
+    });
+    release?.();
+    const again = createFakeIo({ folder: folder.path });
+    expect(await runCli(args, again)).toBe(1);
+    expect(JSON.parse(again.printed())).toMatchObject({ step: "platform" });
+    // The turn is given back after a refusal.
+    const free = takeFolderLock(folder.path);
+    expect(free).toBeDefined();
+    free?.();
+  });
+
   test("where it runs from its source and no file is named", async () => {
     const io = createFakeIo();
     expect(await runCli(["upgrade", "--from", "new"], io)).toBe(2);
@@ -96,6 +117,22 @@ describe("penstock upgrade changes nothing and says why", () => {
 describe("what the new version accepts", () => {
   const script = (version: string): string => `#!/bin/sh\n[ "$1" = check ] || echo "penstock ${version} (a script)"\n`;
 
+  test("is that of the service where the working folder has none, and is named to it", async () => {
+    await using system = await makeFolder({ "proxy.config.json": {} });
+    await using folder = await makeFolder({
+      penstock: script("0.2.0"),
+      // An older version would not look there by itself.
+      "penstock.previous": `${script("0.1.0")}[ "$1" = version ] || [ "$3" = ${system.path}/proxy.config.json ]\n`,
+    });
+    for (const name of ["penstock", "penstock.previous"]) await chmod(`${folder.path}/${name}`, 0o755);
+    const machine = { configFolder: system.path, root: "/nonexistent", isRoot: false };
+    const io = createFakeIo({ folder: folder.path, machine, variables: { PATH: process.env["PATH"] } });
+    expect(await runCli(["upgrade", ...executable, "--rollback", "--dry-run"], io)).toBe(0);
+    expect(io.told[0]).toBe(
+      `Penstock 0.1.0 starts here and accepts ${system.path}/proxy.config.json. In use is 0.2.0.`,
+    );
+  });
+
   async function tryBack(files: Readonly<Record<string, string | object>>, ...args: readonly string[]) {
     await using folder = await makeFolder({
       penstock: script("0.2.0"),
@@ -110,8 +147,10 @@ describe("what the new version accepts", () => {
   }
 
   test("is the configuration that is there", async () => {
-    const { told } = await tryBack({ "proxy.config.json": {} });
-    expect(told[0]).toBe("Penstock 0.1.0 starts here and accepts the configuration. In use is 0.2.0.");
+    const here = await tryBack({ "proxy.config.json": {} });
+    expect(here.told[0]).toBe(
+      `Penstock 0.1.0 starts here and accepts ${here.path}/proxy.config.json. In use is 0.2.0.`,
+    );
     const { path, printed } = await tryBack({ "mine.json": {} }, "--config", "mine.json", "--json");
     expect(JSON.parse(printed)).toMatchObject({ ok: true, configuration: `${path}/mine.json` });
   });

@@ -113,6 +113,39 @@ describe("tls.acme", () => {
     expect(listCompileProblems({ listen }, { variables: { STATE_DIRECTORY: "/var/lib/penstock" } })).toEqual([]);
   });
 
+  test("needs a port of its own for http-01", () => {
+    const list = (acme: object, others: readonly object[], more: object = {}) =>
+      listCompileProblems({
+        listen: [{ port: 8443, tls: { acme: { names, challenge: "http-01", ...acme } } }, ...others],
+        state: { folder: "state" },
+        ...more,
+      });
+    const isTaken = (port: number, owner: string) => [
+      expect.stringContaining(`listen[0].tls.acme.httpPort: Port ${port} is that of ${owner}, and "http-01" needs it`),
+    ];
+    expect(list({ httpPort: 8080 }, [{ port: 8080 }])).toEqual(isTaken(8080, "listen[1]"));
+    expect(list({}, [{ host: "127.0.0.1", port: 80 }])).toEqual(isTaken(80, "listen[1]"));
+    expect(list({ httpPort: 8443 }, [])).toEqual(isTaken(8443, "listen[0]"));
+    expect(list({ httpPort: 9080 }, [], { sidecar: { port: 9080 } })).toEqual(isTaken(9080, "the sidecar"));
+    expect(list({ httpPort: 8080 }, [{ port: 8081 }])).toEqual([]);
+    // The service manager says where that one is.
+    expect(list({ httpPort: 8080 }, [{ port: 8080, name: "web" }])).toEqual([]);
+    expect(list({ webroot: "www" }, [{ port: 80 }])).toEqual([]);
+  });
+
+  test("warns of `clients` that keep Let's Encrypt out", () => {
+    const list = (acme: object, more: object = {}) =>
+      compileForTest({ ...write({ names, ...acme }), ...more }).warnings.map(formatProblem);
+    const clients = ["10.0.0.0/8"];
+    expect(list({}, { clients })).toEqual([
+      expect.stringContaining('listen[0].tls.acme.challenge: "clients" lets only some addresses connect'),
+    ]);
+    expect(list({ staging: true }, { clients })).toHaveLength(1);
+    expect(list({})).toEqual([]);
+    expect(list({ challenge: "http-01" }, { clients })).toEqual([]);
+    expect(list({ directory: "https://acme.inside.example/" }, { clients })).toEqual([]);
+  });
+
   test("may be the same at two listeners, and not for the same names in two ways", () => {
     const listen = (first: object, second: object) => ({
       listen: [first, second].map((acme) => ({ port: 0, tls: { acme: { names, ...acme } } })),

@@ -42,7 +42,7 @@ describe("rules that ask", () => {
   test("take no cache for a webhook that is only told", () => {
     const notify = { url: "https://hooks.example/", cache: "1m" };
     expect(listProblems({ approvals: { notify } })).toEqual([
-      "approvals.notify.cache: Nothing is asked here, so no answer can be kept. Leave it out.",
+      'approvals.notify.cache: There is no such setting. Known here: "url", "timeout", "headers", "ca".',
     ]);
   });
 

@@ -22,7 +22,7 @@ describe("checkConfig() on single settings", () => {
       open: false,
       auth: { realm: "penstock", cacheTtl: "5m" },
       rules: [],
-      limits: { connections: 10_000, perUser: { connections: 0 }, headBytes: "32KiB", headFields: 100 },
+      limits: { perUser: { connections: 0 }, headBytes: "32KiB", headFields: 100 },
       timeouts: { handshake: "10s", connect: "10s", idle: "10m", drain: "10s", hook: "5s" },
     });
   });

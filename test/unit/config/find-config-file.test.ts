@@ -64,4 +64,42 @@ describe("findConfigFile()", () => {
       "--config: Cannot read ./x.json: there is no such file or folder.",
     ]);
   });
+
+  test("looks into the folder of the service where the working folder has none, and nowhere else", async () => {
+    await using own = await makeFolder({ "proxy.yml": "" });
+    await using system = await makeFolder({ "proxy.config.json": {} });
+    const places = { folder: own.path, systemFolder: system.path, variables: {} };
+    const file = join(system.path, "proxy.config.json");
+    expect(await findConfigFile(places)).toEqual({ ok: true, value: { file, isSystem: true, similar: ["proxy.yml"] } });
+    expect(await findConfigFile({ ...places, folder: system.path })).toEqual({ ok: true, value: { file } });
+    const named = { ...places, variables: { PENSTOCK_CONFIG: "proxy.yml" } };
+    expect(await findConfigFile(named)).toEqual({ ok: true, value: { file: join(own.path, "proxy.yml") } });
+    await own.write({ "proxy.config.toml": "" });
+    expect(await findConfigFile(places)).toEqual({ ok: true, value: { file: join(own.path, "proxy.config.toml") } });
+  });
+
+  test("names what the folder of the service has instead of a configuration file", async () => {
+    await using own = await makeFolder();
+    await using system = await makeFolder({ "penstock.yaml": "" });
+    expect(await findConfigFile({ folder: own.path, systemFolder: system.path, variables: {} })).toEqual({
+      ok: true,
+      value: { similar: [join(system.path, "penstock.yaml")] },
+    });
+    await system.write({ "proxy.config.json": {}, "proxy.config.ts": "" });
+    const twice = await findConfigFile({ folder: own.path, systemFolder: system.path, variables: {} });
+    expect(twice.ok).toBe(false);
+  });
+
+  test("without a configuration says that it may not look into the folder of the service", async () => {
+    await using own = await makeFolder();
+    const systemFolder = `/${"x".repeat(300)}`;
+    const found = await findConfigFile({ folder: own.path, systemFolder, variables: {} });
+    expect(found).toEqual({
+      ok: true,
+      value: {
+        similar: [],
+        unseen: expect.stringContaining(`Cannot look for a configuration file in ${systemFolder}`),
+      },
+    });
+  });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { checkConfig } from "../../../src/config/check.ts";
 import { readRules } from "../../../src/config/compile-policy.ts";
-import { findUnreachableRules } from "../../../src/config/find-unreachable-rules.ts";
+import { findUnreachableRules } from "../../support/at-once.ts";
 
 type Settings = Readonly<Record<string, unknown>>;
 

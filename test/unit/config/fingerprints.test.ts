@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { diffFingerprints, takeFingerprints } from "../../../src/config/fingerprints.ts";
+import { diffFingerprints, takeFingerprints } from "../../support/at-once.ts";
 
 const materials = (files: Record<string, string>, variables: Record<string, string> = {}) => ({
   files: new Map(Object.entries(files)),

@@ -74,6 +74,25 @@ describe("an upstream with a PAC file", () => {
     expect(plan?.credentials("q.example:1", "q.example")?.user).toBe("all");
   });
 
+  test("takes no credentials with control characters, wherever they are", async () => {
+    await using folder = await makeFolder({
+      "proxy.pac": 'function FindProxyForURL() { return "DIRECT"; }',
+      "secret.txt": "a\u0001b",
+      "proxy.config.json": {
+        upstreams: {
+          one: { pac: "proxy.pac", username: "a\nb", password: "c" },
+          two: { pac: "proxy.pac", logins: { "p.example": { username: "a", password: { file: "secret.txt" } } } },
+        },
+      },
+    });
+    const loaded = await loadConfig({ folder: folder.path, flags: {}, variables: {}, terminal: false });
+    const message = "The user name or the password has a control character. Leave it out.";
+    expect(loaded.ok ? [] : loaded.problems.map(({ path, message: told }) => [path.join("."), told])).toEqual([
+      ["upstreams.one", message],
+      ["upstreams.two.logins.p.example", message],
+    ]);
+  });
+
   test("warns of a URL without TLS", () => {
     const { warnings } = compileForTest({ upstreams: { corp: { pac: "http://pac.example/proxy.pac" } } });
     expect(warnings.map(formatProblem)).toEqual([

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 
-import { parseJson } from "../../../src/config/parse-json.ts";
+import { parseJson } from "../../support/at-once.ts";
 
 describe("parseJson()", () => {
   test.each([

@@ -117,13 +117,13 @@ export default config;
       "2:18",
       "2:33",
       "2:63",
-      undefined,
+      "2:16",
     ]);
   });
 
   test("lets what is spread later hide what stands before it", () => {
     const text = "export default { default: 1, ...base, open: 1 };";
-    expect(find(locateInScript, text, [["default"], ["open"]])).toEqual([undefined, "1:39"]);
+    expect(find(locateInScript, text, [["default"], ["open"]])).toEqual(["1:16", "1:39"]);
   });
 
   test("finds settings that are spread from a constant, in maps and lists", () => {
@@ -172,15 +172,22 @@ export default { ...config, rules, limits: theirs, log: data, dns: gone };
     expect(find(locateInScript, text, [["log", "access"]], files)).toEqual(["1:46"]);
   });
 
-  test("knows no place in what is not a literal", () => {
-    for (const text of [
-      "export default load();",
-      "export default function () { return { open: 1 } }",
-      "",
-      "export default",
-    ])
-      expect(find(locateInScript, text, [["open"]])).toEqual([undefined]);
-    expect(find(locateInScript, "const a = b, b = a; export default a;", [["open"]])).toEqual([undefined]);
+  test("gives what the file exports where that is not a literal", () => {
+    for (const [text, place] of [
+      ["export default load();", "1:16"],
+      ["\nexport default  function () { return { open: 1 } }", "2:17"],
+      ["const a = b, b = a; export default a;", "1:36"],
+      ["export default", "1:15"],
+      ["export const open = 1;", undefined],
+      ["", undefined],
+    ] as const)
+      expect(find(locateInScript, text, [["open"], []])).toEqual([place, place]);
+  });
+
+  test("gives the beginning of the file for what is wrong with the whole of it", () => {
+    expect(find(locateInJson, "\n[1]", [[]])).toEqual(["1:1"]);
+    expect(find(locateInYaml, "# c\n- a\n", [[]])).toEqual(["1:1"]);
+    expect(find(locateInToml, "a = 1\n", [[]])).toEqual(["1:1"]);
   });
 
   test("writes places that can be read again", () => {
@@ -195,7 +202,6 @@ export default { ...config, rules, limits: theirs, log: data, dns: gone };
     const problems = [
       { path: ["open"], message: "Wrong.", origin: "--open" },
       { path: ["open"], message: "Wrong.", place: "g:9" },
-      { path: [], message: "Wrong." },
     ];
     expect(attachPlaces(problems, { path: "f", text: '{"open":1}', locate: locateInJson })).toEqual(problems);
   });

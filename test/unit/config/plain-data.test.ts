@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 
-import { copyPlainData, withoutRefused } from "../../../src/config/plain-data.ts";
+import { withoutRefused } from "../../../src/config/plain-data.ts";
+import { copyPlainData } from "../../support/at-once.ts";
 import { formatProblem } from "../../../src/config/problem.ts";
 
 const settings = { users: [{ name: "ann", password: "s3cret" }], default: "deny" };

@@ -10,6 +10,10 @@ function listProblems(state: unknown): string[] {
 
 const url = "rediss://redis.example";
 
+function user(name: string, limits: object) {
+  return { name, password: "secret-of-someone", limits };
+}
+
 describe("the settings of Redis", () => {
   test.each<[string, unknown, string]>([
     [
@@ -86,6 +90,21 @@ describe("the settings of Redis", () => {
     expect(besides.redis?.password?.reveal()).toBe("geheim");
     expect(JSON.stringify([besides.effective, besides.redis])).not.toContain("geheim");
     expect(besides.secrets).toContain("geheim");
+  });
+
+  test.each<[string, object]>([
+    ["limits.bandwidth", { limits: { bandwidth: "1MB/s", rate: "5/s" } }],
+    ["limits.perUser.bandwidth", { users: [user("a", {})], limits: { perUser: { bandwidth: { up: "1MB/s" } } } }],
+    ["limits.perClient.bandwidth", { limits: { perClient: { bandwidth: "1MB/s" } } }],
+    ["users[1].limits.bandwidth", { users: [user("a", {}), user("b", { bandwidth: "1MB/s" })] }],
+    ["rules[0].bandwidth", { rules: [{ name: "m", to: ["a.example"], bandwidth: "1MB/s" }] }],
+  ])("share no bandwidth, which is told with %s", (setting, config) => {
+    const [warning, ...others] = compileForTest({ ...config, state: { redis: url } }).warnings;
+    expect(warning && formatProblem(warning)).toBe(
+      `${setting}: Bandwidth is not shared through Redis: each proxy allows the whole of it.`,
+    );
+    expect(others).toEqual([]);
+    expect(compileForTest(config).warnings).toEqual([]);
   });
 
   test("without TLS they are warned of, except on this machine", () => {

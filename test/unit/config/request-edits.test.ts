@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 
 import { checkConfig } from "../../../src/config/check.ts";
-import { gatherMaterials } from "../../../src/config/materials.ts";
+import { gatherMaterials } from "../../../src/config/gather-materials.ts";
 import { formatProblem } from "../../../src/config/problem.ts";
 import { explainTerms } from "../../../src/config/rule-fields.ts";
 import { evaluate } from "../../../src/proxy/policy/evaluate.ts";

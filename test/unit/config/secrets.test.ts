@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { takeFingerprints } from "../../../src/config/fingerprints.ts";
+import { takeFingerprints } from "../../support/at-once.ts";
 import { redact } from "../../../src/config/secrets.ts";
 import { compileForTest } from "../../support/compile-for-test.ts";
 

@@ -57,7 +57,7 @@ describe("the settings of telemetry", () => {
     [
       "a query",
       { otlp: `${otlp}/?key=geheim` },
-      'telemetry.otlp: The address has a query or a fragment. Write one such as "http://127.0.0.1:4318".',
+      'telemetry.otlp: The address has a query or a fragment. Write one such as "http://127.0.0.1:4318", and secrets in "headers".',
     ],
     ["a part beyond the whole", { otlp, sample: 1.5 }, "telemetry.sample: Found 1.5. Write a number from 0 to 1."],
     [

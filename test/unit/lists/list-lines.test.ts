@@ -5,6 +5,21 @@ import { type ListKind, readListLine, splitLines } from "../../../src/lists/list
 const read = (line: string, kind: ListKind = "targets") => readListLine(line, kind);
 
 describe("a line of a list", () => {
+  test("of more than 4096 characters cannot be used, unless it is a comment", () => {
+    const long = "a".repeat(4097);
+    for (const kind of ["targets", "server names", "addresses"] as const) {
+      expect(read(long, kind)).toEqual({ reason: "has more than 4096 characters" });
+      expect(read(long.slice(1), kind)).toEqual([long.slice(1)]);
+      for (const sign of ["#", "!", ";"]) expect(read(sign + long, kind)).toEqual([]);
+    }
+  });
+
+  test("costs no more with white space in it", () => {
+    const line = `a.example${" ".repeat(4000)}b.example`;
+    // Each line took the square of its length: all of them hours, and not a moment.
+    for (let count = 0; count < 20_000; count++) expect(read(line)).toHaveProperty("reason");
+  });
+
   test.each<[string, string, readonly string[]]>([
     ["nothing", "", []],
     ["spaces", " \t ", []],

@@ -33,6 +33,15 @@ describe("lists in use", () => {
     ]);
   });
 
+  test("say from time to time which ones they are, so that copies of others can go", async () => {
+    const { lists, tidied } = await makeLists(undefined, 5);
+    await waitFor(() => tidied.length > 0, "the first time");
+    expect(tidied[0]).toEqual(["file deny", "file a", "file b"]);
+    await followLists(lists, undefined);
+    await waitFor(() => tidied.at(-1)?.length === 0, "a time without lists");
+    lists.close();
+  });
+
   test("are told to be wrong once, and when they are right again", async () => {
     const { replace, policies, told } = await makeLists();
     await replace("a", "b c\n");

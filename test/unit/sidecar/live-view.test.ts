@@ -55,6 +55,7 @@ const view: LiveView = {
       warnings: ["One."],
       listeners: [{ address: "127.0.0.1:8080", tls: false, accepted: 9 }],
       connections: 1,
+      connection_limit: 10_000,
       tunnels: 1,
       requests: 0,
       totals: { connections: 9, tunnels: 7, requests: 1, failures: 2 },

@@ -20,6 +20,7 @@ function makePort(done: string[]): ControlPort {
       disable: () => done.push("disable") > 0,
       choose: () => [],
     },
+    explain: async () => (done.push("explain"), { kind: "wrong", reason: "No." }),
     drain: {
       begin: () => (done.push("drain"), { ok: false, reason: "Not now." }),
       cancel: () => (done.push("cancel"), { ok: true }),
@@ -59,6 +60,7 @@ const routes = [
   ["GET", "/config", "read"],
   ["GET", "/metrics", "read"],
   ["GET", "/tunnels", "read"],
+  ["GET", "/explain?target=a", "read"],
   ["GET", "/upstreams", "read"],
   ["GET", "/upstreams/pool", "read"],
   ["GET", "/upstreams/pool/choice?host=a", "read"],

@@ -12,6 +12,11 @@ function open(path: string, known: readonly (readonly [string, number, number, n
   return { database, isDamaged, [Symbol.dispose]: () => database.close() };
 }
 
+function change(path: string, statement: string): void {
+  using database = new Database(path);
+  database.run(statement);
+}
+
 describe("the file of use", () => {
   test("adds what several processes add, each to what is there", async () => {
     await using folder = await makeFolder();
@@ -66,6 +71,20 @@ describe("the file of use", () => {
     expect(file.database.day).toBe(20_001);
   });
 
+  test("forgets nothing when the clock is years ahead, and then back", async () => {
+    await using folder = await makeFolder();
+    {
+      using file = open(folder.path);
+      file.database.add([["ci", 20_000, 1, 1, 1]], 20_000);
+    }
+    const ahead = UsageDatabase.open(`${folder.path}/usage.db`, { day: 21_500, month: 21_490, known: [] }).database;
+    ahead.add([["ci", 21_500, 2, 2, 2]], 21_500);
+    ahead.close();
+    using file = open(folder.path);
+    file.database.add([["ci", 20_001, 3, 3, 3]], 20_001);
+    expect(file.database.load(0).map(([, day]) => day)).toEqual([20_000, 20_001, 21_500]);
+  });
+
   test("sums up by user, also from before the month", async () => {
     await using folder = await makeFolder();
     using file = open(folder.path);
@@ -98,6 +117,8 @@ describe("the file of use", () => {
     ],
     ["is cut to nothing", (path: string) => truncateSync(path, 0)],
     ["is cut in the middle", (path: string) => truncateSync(path, 6000)],
+    ["has a text where a number belongs", (path: string) => change(path, "UPDATE use SET down = 'much'")],
+    ["has a table of another program", (path: string) => change(path, "ALTER TABLE use RENAME COLUMN up TO upwards")],
   ])("comes back from its copy when it %s", async (_, damage) => {
     await using folder = await makeFolder();
     fill(folder.path);
@@ -121,6 +142,17 @@ describe("the file of use", () => {
     expect(file.isDamaged).toBe(false);
     expect(file.database.lost).toEqual({ day: 20_000, month: 19_990 });
     expect(existsSync(`${folder.path}/usage.db.damaged`)).toBe(true);
+  });
+
+  test.each(['{"a":1}', "[1]", '[["ci",20000,1,"2",3]]'])("takes no copy whose rows are %s", async (rows) => {
+    await using folder = await makeFolder();
+    fill(folder.path);
+    writeFileSync(`${folder.path}/usage.db`, "nonsense".repeat(999));
+    const hash = new Bun.CryptoHasher("sha256").update(rows).digest("hex");
+    writeFileSync(`${folder.path}/usage.db.copy`, `${hash}\n${rows}\n`);
+    using file = open(folder.path);
+    expect(file.database.load(0)).toEqual([]);
+    expect(file.database.lost).toEqual({ day: 20_000, month: 19_990 });
   });
 
   test("takes what is known instead of an older copy", async () => {

@@ -1,19 +1,19 @@
 import { describe, expect, test } from "bun:test";
-import type { PostOrder, Posted } from "../../../src/net/http/post-json.ts";
+import type { Exchanged, postJson } from "../../../src/net/http/exchange.ts";
 import { Secret } from "../../../src/secret.ts";
 import { describeRefusal, readRejected, readRetryMs } from "../../../src/telemetry/export-answer.ts";
 import { ExportCounts, Exporter } from "../../../src/telemetry/exporter.ts";
 import { listAttributes } from "../../../src/telemetry/otlp.ts";
 
-const ACCEPTED: Posted = { kind: "answered", status: 200, retryAfter: undefined, body: "{}" };
+const ACCEPTED: Exchanged = { kind: "answered", status: 200, header: () => undefined, body: Buffer.from("{}") };
 
 /** An exporter whose requests are answered with `answer`. */
 function makeExporter(
-  answer: Posted | ((url: string) => Posted),
+  answer: Exchanged | ((url: string) => Exchanged),
   metricsMs?: number,
   readMetrics: () => object[] = () => [],
 ) {
-  const orders: PostOrder[] = [];
+  const orders: Parameters<typeof postJson>[0][] = [];
   const messages: string[] = [];
   const counts = new ExportCounts();
   const exporter = new Exporter({
@@ -55,29 +55,29 @@ describe("Exporter", () => {
   });
 
   test("says that spans wait for a collector that is gone, and are lost to one that refuses them", async () => {
-    const tell = async (answer: Posted): Promise<string[]> => {
+    const tell = async (answer: Exchanged): Promise<string[]> => {
       const { exporter, messages } = makeExporter(answer);
       exporter.push(["{}"]);
       await exporter.stop();
       return messages.map((message) => message.slice(message.indexOf("; ") + 2));
     };
     const waits = "spans wait for it, and the oldest are lost when there are too many.";
-    expect(await tell({ kind: "failed", why: "did not answer within 10 s" })).toEqual([waits]);
+    expect(await tell({ kind: "failed", fault: "late", why: "did not answer within 10 s" })).toEqual([waits]);
     expect(await tell({ ...ACCEPTED, status: 503 })).toEqual([waits]);
     expect(await tell({ ...ACCEPTED, status: 500 })).toEqual(["what it refuses is lost."]);
   });
 
   test("counts spans that a collector leaves out of those that it accepts", async () => {
     const body = '{"partialSuccess":{"rejectedSpans":"1","errorMessage":"too old"}}';
-    const { exporter, counts } = makeExporter({ ...ACCEPTED, body });
+    const { exporter, counts } = makeExporter({ ...ACCEPTED, body: Buffer.from(body) });
     exporter.push(["{}", "{}", "{}"]);
     await exporter.stop();
     expect(counts).toMatchObject({ spansSent: 2, spansDropped: 1 });
   });
 
-  test.each([
-    [{ kind: "failed", why: "cannot be reached: ECONNREFUSED" } as const, "cannot be reached: ECONNREFUSED"],
-    [{ kind: "answered", status: 401, retryAfter: undefined, body: "s3cret" } as const, "telemetry.headers"],
+  test.each<[Exchanged, string]>([
+    [{ kind: "failed", fault: "away", why: "cannot be reached: ECONNREFUSED" }, "cannot be reached: ECONNREFUSED"],
+    [{ ...ACCEPTED, status: 401, body: Buffer.from("s3cret") }, "telemetry.headers"],
   ])("tells the operator why nothing arrives, without a secret", async (answer, part) => {
     const { exporter, counts, messages } = makeExporter(answer);
     exporter.push(["{}"]);
@@ -89,7 +89,7 @@ describe("Exporter", () => {
   });
 
   test("tells of a collector that takes one signal alone, once", async () => {
-    const answer = (url: string): Posted => (url.endsWith("/v1/metrics") ? ACCEPTED : { ...ACCEPTED, status: 404 });
+    const answer = (url: string): Exchanged => (url.endsWith("/v1/metrics") ? ACCEPTED : { ...ACCEPTED, status: 404 });
     const { exporter, messages, counts } = makeExporter(answer, 3_600_000);
     exporter.push(["{}"]);
     await exporter.stop();
@@ -102,9 +102,9 @@ describe("Exporter", () => {
     "pauses after a failure, whatever is asked (%s)",
     async (retryAfter) => {
       let isLooping = false;
-      const answer = (): Posted => {
+      const answer = (): Exchanged => {
         isLooping = orders.length > 3;
-        return isLooping ? ACCEPTED : { ...ACCEPTED, status: 503, retryAfter };
+        return isLooping ? ACCEPTED : { ...ACCEPTED, status: 503, header: () => retryAfter };
       };
       const { exporter, orders } = makeExporter(answer);
       exporter.push(["x".repeat(600 * 1024)]);
@@ -128,7 +128,7 @@ describe("Exporter", () => {
   });
 
   test("keeps no more than its share of memory while nobody takes anything", () => {
-    const { exporter, counts } = makeExporter({ kind: "failed", why: "is gone" });
+    const { exporter, counts } = makeExporter({ kind: "failed", fault: "away", why: "is gone" });
     const span = "x".repeat(64 * 1024);
     for (let at = 0; at < 1000; at += 1) exporter.push([span]);
     expect(counts.queuedBytes).toBeLessThanOrEqual(4 * 1024 * 1024);

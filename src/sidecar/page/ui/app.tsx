@@ -3,6 +3,7 @@ import { ApprovalsPanel } from "./approvals-panel.tsx";
 import { CertificatesView } from "./certificates-view.tsx";
 import { ConfigurationView } from "./configuration-view.tsx";
 import { formatAge, formatCount, show } from "./format.ts";
+import { ListsView } from "./lists-view.tsx";
 import { Overview } from "./overview.tsx";
 import { useAnswer, usePage } from "./page-state.ts";
 import { formatRoute, type Route, VIEWS, type View } from "./route.ts";
@@ -22,6 +23,7 @@ const titles: Readonly<Record<View, string>> = {
   overview: "Overview",
   tunnels: "Tunnels",
   upstreams: "Upstreams",
+  lists: "Lists",
   users: "Users",
   certificates: "Certificates",
   configuration: "Configuration",
@@ -105,6 +107,8 @@ function Content({ route, go, look }: { readonly route: Route; readonly go: Go; 
       return <TunnelsView route={route} go={go} />;
     case "upstreams":
       return <UpstreamsView />;
+    case "lists":
+      return <ListsView />;
     case "users":
       return <UsersView go={go} />;
     case "certificates":

@@ -1,8 +1,9 @@
 import { createContext } from "preact";
 import { useContext, useEffect, useReducer } from "preact/hooks";
+import { type Asked, FollowedAnswer } from "./followed-answer.ts";
 import { LiveConnection } from "./live-connection.ts";
 import { LiveModel } from "./live-model.ts";
-import { type Answer, Session } from "./session.ts";
+import { Session } from "./session.ts";
 import type {
   ApprovalsAnswer,
   CertificatesAnswer,
@@ -22,11 +23,28 @@ export class PageState {
   /** What was done last, for the line at the bottom; it is read out. */
   notice: { readonly text: string; readonly isError: boolean } | undefined;
   readonly #listeners = new Set<() => void>();
+  /** By path and pause. */
+  readonly #answers = new Map<string, FollowedAnswer<unknown>>();
   #noticeTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(storage: Storage) {
     this.session = new Session(storage);
     this.live = new LiveConnection({ session: this.session, model: this.model, changed: () => this.tell() });
+    document.addEventListener("visibilitychange", () => {
+      if (!document.hidden) for (const followed of this.#answers.values()) followed.look();
+    });
+  }
+
+  /** What the path answers. Parts of the page that show the same share it. */
+  findAnswer<T>(path: string, everyMs: number): FollowedAnswer<T> {
+    const key = `${path} ${everyMs}`;
+    const known = this.#answers.get(key) as FollowedAnswer<T> | undefined;
+    if (known !== undefined) return known;
+    const ask = (signal: AbortSignal) => this.session.ask<T>(path, { signal });
+    const isHidden = (): boolean => document.hidden;
+    const followed = new FollowedAnswer<T>({ ask, everyMs, isHidden, forget: () => this.#answers.delete(key) });
+    this.#answers.set(key, followed);
+    return followed;
   }
 
   subscribe(listener: () => void): () => void {
@@ -82,41 +100,11 @@ interface Answers {
   readonly usage: UsageAnswer;
 }
 
-interface Asked<T> {
-  /** The newest answer that came. */
-  readonly value: T | undefined;
-  /** Why the last one did not come. */
-  readonly problem: string | undefined;
-}
-
 /** What the path `/KIND` with `rest` answers, asked for again every `everyMs` while somebody looks. */
 export function useAnswer<K extends keyof Answers>(kind: K, rest: string, everyMs: number): Asked<Answers[K]> {
-  const { session } = usePage();
-  const [state, set] = useReducer(
-    (before: Asked<Answers[K]>, answer: Answer<Answers[K]>): Asked<Answers[K]> =>
-      answer.ok ? { value: answer.value, problem: undefined } : { value: before.value, problem: answer.message },
-    { value: undefined, problem: undefined },
-  );
-  useEffect(() => {
-    const stop = new AbortController();
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const ask = async (): Promise<void> => {
-      clearTimeout(timer);
-      if (!document.hidden) {
-        const answer = await session.ask<Answers[K]>(`/${kind}${rest}`, { signal: stop.signal });
-        if (stop.signal.aborted) return;
-        set(answer);
-      }
-      timer = setTimeout(() => void ask(), everyMs);
-    };
-    void ask();
-    const look = (): void => void (document.hidden ? undefined : ask());
-    document.addEventListener("visibilitychange", look);
-    return () => {
-      document.removeEventListener("visibilitychange", look);
-      stop.abort();
-      clearTimeout(timer);
-    };
-  }, [kind, rest, everyMs, session]);
-  return state;
+  const page = usePage();
+  const [, render] = useReducer((count: number) => count + 1, 0);
+  const followed = page.findAnswer<Answers[K]>(`/${kind}${rest}`, everyMs);
+  useEffect(() => followed.follow(() => render(undefined)), [followed]);
+  return followed.state;
 }

@@ -1,6 +1,6 @@
 import { COLUMN_KEYS, firstOrder, type Order } from "./table-order.ts";
 
-export const VIEWS = ["overview", "tunnels", "upstreams", "users", "certificates", "configuration"] as const;
+export const VIEWS = ["overview", "tunnels", "upstreams", "lists", "users", "certificates", "configuration"] as const;
 export type View = (typeof VIEWS)[number];
 
 /** Where somebody is in the page. It is all in the fragment of the URL, which is never sent. */

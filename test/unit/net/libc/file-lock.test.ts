@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { openLibc } from "../../../../src/net/libc/libc.ts";
-import { takeFileLock } from "../../../../src/net/libc/file-lock.ts";
+import { takeFileLock, takeFolderLock } from "../../../../src/net/libc/file-lock.ts";
 import { makeFolder } from "../../../support/temporary-folder.ts";
 
 describe.if(openLibc() !== undefined)("takeFileLock(), where the C library is known", () => {
@@ -15,6 +16,16 @@ describe.if(openLibc() !== undefined)("takeFileLock(), where the C library is kn
     const again = takeFileLock(path);
     expect(again).toBeDefined();
     again?.();
+  });
+
+  test("gives that of a folder as well, and leaves nothing in it", async () => {
+    await using folder = await makeFolder();
+    const release = takeFolderLock(folder.path);
+    expect(release).toBeDefined();
+    expect(takeFolderLock(folder.path)).toBeUndefined();
+    release?.();
+    takeFolderLock(folder.path)?.();
+    expect(await readdir(folder.path)).toEqual([]);
   });
 
   test("keeps it from a process that is started meanwhile", async () => {

@@ -34,6 +34,7 @@ describe("stripHopByHop()", () => {
       "Te",
       "Transfer-Encoding",
       "Upgrade",
+      "HTTP2-Settings",
       "Proxy",
     ];
     expect(strip("keep-alive", "Host", ...names, "Accept")).toEqual(["Host", "Accept"]);

@@ -240,6 +240,7 @@ describe("authorize()", () => {
       { allow: true, allowPrivate: "yes" },
       { allow: true, via: "corp" },
       { allow: true, via: [1] },
+      { fault: "as of a webhook" },
     ];
     for (const answer of answers) {
       const asked = await ask(makePolicy([hookRule("hook", () => answer)]), "public.test:443");

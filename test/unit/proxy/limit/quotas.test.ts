@@ -111,6 +111,24 @@ describe("quotas", () => {
     expect([bytesOn("ci", "2026-11-28"), bytesOn("ci", "2026-11-29")]).toEqual([400, 1000]);
   });
 
+  test("stay reached on the day that the clock shows, while another one goes on that began by mistake", () => {
+    const { use, refused, pass, set, bytesOn } = open("2026-11-28T12:00:00Z");
+    use("ci", 1000);
+    set(400 * DAY);
+    expect(refused("ci")?.[1]).toBe(DAY_QUOTA);
+    pass(11 * MINUTE);
+    // The clock is believed: another day.
+    expect(refused("ci")).toBeUndefined();
+    use("bob", 1);
+    set(-400 * DAY);
+    expect(refused("ci")).toEqual(["quota_exceeded", DAY_QUOTA, 12 * 3600 - 11 * 60]);
+    use("bob", 2);
+    expect(refused("bob")).toBeUndefined();
+    expect(bytesOn("bob", "2028-01-02")).toBe(3);
+    pass(DAY / 2);
+    expect(refused("ci")).toBeUndefined();
+  });
+
   test("refuse whose use is not known, until it is or its day and month are over", () => {
     const { quotas, refused, pass } = open("2026-11-30T12:00:00Z");
     const period = { day: Date.parse("2026-11-30") / DAY, month: Date.parse("2026-11-01") / DAY };

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { Use } from "../../../../src/proxy/limit/use.ts";
 import { UseTable } from "../../../../src/proxy/limit/use-table.ts";
+import { collectUsageFamilies } from "../../../../src/sidecar/usage-families.ts";
+import { compileForTest } from "../../../support/compile-for-test.ts";
 
 const PERIOD = { day: 100, month: 90, dayEndsAt: 0, monthEndsAt: 0 };
 
@@ -24,6 +26,40 @@ describe("a table of uses", () => {
     for (let at = 0; at < 50; at += 1) table.open(`free ${at}`);
     for (let at = 0; at < 20; at += 1) expect(table.find(`held ${at}`)).toBeDefined();
     expect(table.count).toBeLessThan(30);
+  });
+});
+
+describe("metrics of use", () => {
+  const read = (user: UseTable) => {
+    const tables = { user, client: new UseTable(1), target: new UseTable(1), upstream: new UseTable(1) };
+    const limits = compileForTest({}).runtime.limits;
+    const families = collectUsageFamilies({ tables, period: PERIOD, limits, keeper: undefined });
+    const samples = families.find(({ name }) => name === "penstock_user_requests_total")?.samples ?? [];
+    return new Map(samples.map(({ labels, value }) => [labels?.["user"] ?? "", value]));
+  };
+
+  test("have series of the users that came first, and one of the others, which never decreases in a flood", () => {
+    const table = new UseTable(200);
+    const use = (user: string) => table.open(user).add(PERIOD, 1, 1, 1);
+    for (let at = 0; at < 150; at += 1) use(`early ${at}`);
+    use("other");
+    const before = read(table);
+    expect([before.size, before.get("early 99"), before.get("early 100"), before.get("other")]).toEqual([
+      101,
+      1,
+      undefined,
+      51,
+    ]);
+    let [last, count] = [51, 151];
+    for (let at = 0; at < 1000; at += 1) {
+      use(`flood ${at}`);
+      count += 1;
+      const now = read(table);
+      expect(now.size).toBeLessThanOrEqual(101);
+      expect(now.get("other")).toBeGreaterThanOrEqual(last);
+      expect(now.values().reduce((sum, value) => sum + value, 0)).toBe(count);
+      last = now.get("other") ?? 0;
+    }
   });
 });
 

@@ -21,18 +21,25 @@ export function formatFact({ name, value }: Fact): string {
 /** Facts that there can be several of, and how machines get them. */
 const LISTS: Readonly<Record<string, string>> = { address: "addresses", list: "lists", note: "notes" };
 
-/** Facts that only people are told: machines have them under `pools`. */
-const FOR_PEOPLE = new Set(["pool", "chosen", "then", "spare", "without"]);
+/** Facts that machines get as a list of objects. */
+const LISTS_OF_OBJECTS: Readonly<Record<string, string>> = { pool: "pools", tls: "certificates" };
 
-/** One object of all facts. Those of pools are in a list. */
+/** Facts that only people are told: machines have them under `pools`. */
+const FOR_PEOPLE = new Set(["chosen", "then", "spare", "without"]);
+
+/** One object of all facts. Those of pools and certificates are in lists. */
 export function mergeFacts(facts: readonly Fact[]): Record<string, unknown> {
   const merged: Record<string, unknown> = {};
   const lists: Record<string, unknown[]> = {};
   for (const { name, value, more } of facts) {
     if (name === "") continue;
     const list = LISTS[name];
-    if (name === "pool") (lists["pools"] ??= []).push(more);
-    else Object.assign(merged, more);
+    const objects = LISTS_OF_OBJECTS[name];
+    if (objects !== undefined) {
+      (lists[objects] ??= []).push(more);
+      continue;
+    }
+    Object.assign(merged, more);
     if (list !== undefined) (lists[list] ??= []).push(value);
     else if (!FOR_PEOPLE.has(name) && more?.[name] === undefined) merged[name] = value;
   }

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { explainLimits } from "../../../src/cli/explain-limits.ts";
+import { explainLimits } from "../../../src/explain/explain-limits.ts";
 import { compileForTest } from "../../support/compile-for-test.ts";
 
 function explain(user: string | undefined, limits: Record<string, unknown>, own?: Record<string, unknown>) {

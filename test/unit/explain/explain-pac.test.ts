@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { parseAuthority } from "../../../src/address/endpoint.ts";
 import { parseIp } from "../../../src/address/ip.ts";
-import { explainTarget } from "../../../src/cli/explain-target.ts";
+import { explainTarget } from "../../../src/explain/explain-target.ts";
 import { compileForTest } from "../../support/compile-for-test.ts";
 import { createFakeResolver } from "../../support/fake-resolver.ts";
 

@@ -8,7 +8,7 @@ import { PacFiles } from "../pac/pac-files.ts";
 import type { Failure } from "../proxy/failure.ts";
 import { asksPac, chooseWays, type ChosenWays } from "../proxy/pac/choose-ways.ts";
 import type { PacWay } from "../proxy/pac/pac-plan.ts";
-import { PacRouter } from "../proxy/pac/pac-router.ts";
+import { PacRouter, type PacRouterOptions } from "../proxy/pac/pac-router.ts";
 import type { Grant } from "../proxy/policy/decision.ts";
 
 /** What the PAC files of a route say, for people. */
@@ -19,12 +19,16 @@ export interface ExplainedPac {
   readonly told: readonly (readonly [name: string, value: string])[];
 }
 
-/** Asks the PAC files of a route, as the proxy does for a tunnel. Fetches those that are elsewhere. */
+/** Finds the file of an upstream. */
+export type FindPac = PacRouterOptions["find"];
+
+/** Asks the PAC files of a route, as the proxy does for a tunnel. Without `find` it reads them, and fetches those that are elsewhere. */
 export async function explainPac(
   { runtime, pacs }: CompiledConfig,
   grant: Grant,
   asked: { readonly target: Endpoint; readonly client: Ip },
   resolver: Resolver,
+  find?: FindPac,
 ): Promise<ExplainedPac> {
   if (!asksPac(runtime, grant.decision.via)) return { told: [] };
   const told: [string, string][] = [];
@@ -34,10 +38,10 @@ export async function explainPac(
     now: Date.now,
     random: Math.random,
   });
-  (await files.prepare(pacs.filter(({ name }) => grant.decision.via.includes(name)))).commit();
+  if (find === undefined) (await files.prepare(pacs.filter(({ name }) => grant.decision.via.includes(name)))).commit();
   const router = new PacRouter({
     resolver,
-    find: (name) => files.find(name),
+    find: find ?? ((name) => files.find(name)),
     report: (name, why) => told.push(["note", `The PAC file of upstream ${name} ${why}.`]),
     nameClient: (client) => clientKey(client, runtime.limits.clientPrefix),
   });

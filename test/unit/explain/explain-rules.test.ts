@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 
-import { explainBoth } from "../../../src/cli/explain-target.ts";
+import { explainBoth } from "../../../src/explain/explain-target.ts";
 import { runCli } from "../../../src/cli/run-cli.ts";
 import { compileForTest } from "../../support/compile-for-test.ts";
 import { createFakeIo } from "../../support/fake-io.ts";

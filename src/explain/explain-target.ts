@@ -7,8 +7,9 @@ import { type Fact, formatFact, line, mergeFacts } from "./explain-fact.ts";
 import { type AskUse, explainLimits, explainUse } from "./explain-limits.ts";
 import { type AskPool, explainPools } from "./explain-pool.ts";
 import { explainTerms } from "../config/rule-fields.ts";
+import { explainTls } from "./explain-tls.ts";
 import type { Resolver } from "../net/dns/resolver.ts";
-import { explainPac } from "./explain-pac.ts";
+import { explainPac, type FindPac } from "./explain-pac.ts";
 import { dependsOnAddress, explainReported, explainRules } from "./explain-rules.ts";
 import { explainFailure } from "../proxy/explain-failure.ts";
 import { describeFailure, type Failure } from "../proxy/failure.ts";
@@ -42,9 +43,22 @@ export interface Question {
   readonly at?: number;
 }
 
+/** What a proxy that runs knows better than its configuration says. */
+export interface Running {
+  /** Where it listens. */
+  readonly own: OwnListeners;
+  /** The PAC files that it has read. */
+  readonly findPac: FindPac;
+  /** What an operator has said already. */
+  approval(asked: { readonly user: string | undefined; readonly client: Ip; readonly target: Endpoint }): Approval;
+}
+
+type Approval = "allowed" | "denied" | undefined;
+
 /**
  * Says line by line what the proxy would do with a connection. Asks the same
- * functions as the proxy itself, and DNS; dials nothing. `askPool` and `askUse` ask a running proxy.
+ * functions as the proxy itself, and DNS; dials nothing. `askPool` and `askUse` ask a running proxy,
+ * which `running` is.
  */
 export async function explainTarget(...question: Parameters<typeof listFacts>): Promise<string[]> {
   return (await listFacts(...question)).map(formatFact);
@@ -64,6 +78,7 @@ async function listFacts(
   { client, user: written, target, allRules = false, at }: Question,
   askPool: AskPool = () => Promise.resolve("nobody was asked"),
   askUse: AskUse = () => Promise.resolve(undefined),
+  running?: Running,
 ): Promise<Fact[]> {
   const { runtime } = compiled;
   const lines = [line("target", formatEndpoint(target))];
@@ -76,6 +91,7 @@ async function listFacts(
     more: { client: client.text, user, parameters },
   });
   const now = at ?? Date.now();
+  lines.push(...explainTls(compiled, now));
   if (at !== undefined || runtime.policy.times !== undefined) lines.push(line("time", new Date(now).toISOString()));
   if (runtime.clients && !runtime.clients.has(client))
     return [...lines, ...refuse({ detail: "client_not_admitted", note: '"clients" does not have it' })];
@@ -88,7 +104,7 @@ async function listFacts(
         "without credentials the answer is 407; what follows holds for a user that no rule names. See --user.",
       ),
     );
-  const own = listOwnAddresses(compiled);
+  const own = running?.own ?? listOwnAddresses(compiled);
   const failing: Fact[] = [];
   const hooks = new HookReporter((message) => failing.push(line("note", message)), { secrets: compiled.secrets });
   const services = { resolver, own, now: () => now, reportHook: (report: HookReport) => hooks.report(report) };
@@ -103,7 +119,7 @@ async function listFacts(
       ...line("reported", explainReported(runtime.policy, reported)),
       more: { reported: reported.detail, reported_rule: reported.rule },
     });
-  lines.push(...listMissing(compiled).map((note) => line("note", note)));
+  lines.push(...listMissing(compiled, running && "has no content yet").map((note) => line("note", note)));
   const hosts = listHosts(target, authorized);
   const places = decision && compiled.lists?.locate(decision.rule, { client, user, hosts, port: target.port });
   lines.push(...(places ?? []).map((place) => line("list", place)));
@@ -121,7 +137,7 @@ async function listFacts(
     return [...lines, ...facts, ...rules];
   };
   if (!authorized.ok) return end(refuse(authorized.failure));
-  const pac = await explainPac(compiled, authorized.value, { target, client }, resolver);
+  const pac = await explainPac(compiled, authorized.value, { target, client }, resolver, running?.findPac);
   lines.push(...pac.told.map(([name, value]) => line(name, value)));
   if (pac.failure !== undefined) return end(refuse(pac.failure));
   const route = chooseRoute({ runtime, target, user, parameters, chosen: pac.ways }, authorized.value.decision);
@@ -141,7 +157,8 @@ async function listFacts(
   const along = pools.hops === undefined ? route.value : makeRoute(pools.hops, route.value.sourceAddress);
   const shut = pools.failure ? refuse(pools.failure) : await explainUpstream(route.value, means);
   const facts = shut ?? (await explainAddresses(authorized.value, along, target, means));
-  return end(authorized.value.decision.ask ? facts.map(askFirst) : facts);
+  const approval = running?.approval({ user, client, target });
+  return end(authorized.value.decision.ask ? facts.flatMap((fact) => askFirst(fact, approval)) : facts);
 }
 
 /** The query as it was decided: with the name that was found, or as it was asked. */
@@ -149,11 +166,14 @@ function describeDecided(asked: Query, foundName: string | undefined): Query {
   return foundName === undefined ? asked : { ...asked, foundName: { kind: "name", text: foundName } };
 }
 
-/** What to say of lists that only the running proxy has. */
-export function listMissing({ lists }: CompiledConfig): string[] {
+/** What to say of lists without a text: by default, that only the running proxy has them. */
+export function listMissing(
+  { lists }: CompiledConfig,
+  why = "is not known here: only the running proxy fetches it",
+): string[] {
   return (lists?.sources ?? [])
     .filter(({ key }) => lists?.texts.has(key) === false)
-    .map(({ name }) => `the list ${name} is not known here: only the running proxy fetches it`);
+    .map(({ name }) => `the list ${name} ${why}`);
 }
 
 /** Where the proxy would listen itself. */
@@ -293,9 +313,11 @@ function refuse(failure: Failure): Fact[] {
 }
 
 /** What is allowed only with an approval. */
-function askFirst(fact: Fact): Fact {
-  if (fact.more?.["allowed"] !== true) return fact;
-  return { ...line("verdict", "an operator is asked"), more: { allowed: false, asks: true } };
+function askFirst(fact: Fact, approval: Approval): Fact[] {
+  if (fact.more?.["allowed"] !== true) return [fact];
+  if (approval === "allowed") return [line("note", "an operator has approved it"), fact];
+  if (approval === "denied") return refuse({ detail: "approval_denied" });
+  return [{ ...line("verdict", "an operator is asked"), more: { allowed: false, asks: true } }];
 }
 
 function allow(): Fact {

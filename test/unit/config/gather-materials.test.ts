@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 
-import { gatherMaterials, listVariables } from "../../../src/config/materials.ts";
+import { gatherMaterials, listVariables } from "../../../src/config/gather-materials.ts";
 import { formatProblem } from "../../../src/config/problem.ts";
 
 const files: Readonly<Record<string, string>> = { "u.htpasswd": "", token: "abc\n", "ca.pem": "PEM", blank: " \n" };
@@ -58,6 +58,27 @@ describe("gatherMaterials()", () => {
   test("takes an upstream that is named like a reference for what it is", async () => {
     const raw = { upstreams: { file: "http://h:1", env: "http://h:2", ca: { url: "x" } } };
     expect(await gather(raw)).toEqual({ read: [], problems: [] });
+  });
+
+  test("takes names of fields, claims and lists for what they are, and files of rules for lists", async () => {
+    const raw = {
+      users: { jwks: "https://keys.example/", claims: { file: "x", env: "y" } },
+      telemetry: { headers: { file: "x", env: { env: "TOKEN" } } },
+      approvals: { notify: { headers: { ca: "x" } } },
+      lists: { file: { file: "blank" } },
+      forward: { constructor: "x", toString: "y" },
+      rules: [
+        {
+          to: [{ file: "u.htpasswd" }],
+          request: { set: { file: "x", authorization: { file: "token" } }, replace: { env: { env: "TOKEN" } } },
+          webhook: { url: "x", headers: { file: "x" }, ca: "ca.pem" },
+        },
+      ],
+    };
+    expect(await gather(raw, { TOKEN: "abc" })).toEqual({
+      read: ["u.htpasswd", "token", "ca.pem", "blank"],
+      problems: [],
+    });
   });
 
   test.each([[null], [[]], ["text"], [{ users: 5, upstreams: [], sidecar: null }]])(
