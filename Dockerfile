@@ -2,17 +2,21 @@
 #
 #   docker build -t penstock .
 #   docker run --read-only -p 8080:8080 -v ./proxy.config.json:/etc/penstock/proxy.config.json:ro penstock
-FROM oven/bun:1.4.5 AS build
+#
+# podman keeps the health check with --format docker only.
+FROM docker.io/oven/bun:1.4.5 AS build
 WORKDIR /src
 COPY . .
 RUN bun install --frozen-lockfile && bun run build
 # ldd names the loader and the libraries, whatever the machine.
-RUN mkdir -p /image/etc/penstock \
+# A new volume at /var/lib/penstock gets the owner and the mode of the folder there.
+RUN mkdir -p /image/etc/penstock && mkdir -m 700 -p /state/lib/penstock \
   && cp dist/penstock /image/penstock \
   && ldd dist/penstock | grep -o '/[^ ]*' | xargs -I FILE cp --parents -L FILE /image
 
 FROM scratch
 COPY --from=build /image /
+COPY --from=build --chown=65534:65534 /state /var
 # The configuration is looked for here.
 WORKDIR /etc/penstock
 USER 65534:65534

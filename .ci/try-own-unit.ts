@@ -32,8 +32,8 @@ export async function tryOwnUnit(
   const state = statSync(machine.at("/var/lib/private/penstock"));
   check("its state is its own", state.uid === uid && (state.mode & 0o777) === 0o700);
   check("the state is used", existsSync(machine.at("/var/lib/private/penstock/usage.db")));
-  const operate = (...args: readonly string[]) =>
-    run("sh", "-c", `set -a; . ${VARIABLES}; exec ${PROGRAM} ${args.join(" ")} --config ${CONFIG}`);
+  // Root has the configuration and the variables of the unit.
+  const operate = (...args: readonly string[]) => run(PROGRAM, ...args);
   await operate("status");
 
   const tunnel = await keepTalking(8080, echoPort);

@@ -9,11 +9,8 @@ import { carryRates } from "./carried-rates.ts";
 import { carrySessions } from "./carried-sessions.ts";
 import { carryDigestNonces, type CarriedState } from "./carried-state.ts";
 import { carryUse, type UseKeeping } from "./carried-use.ts";
+import { findContainerEnd } from "./container-end.ts";
 import { Handover, type HandoverOptions, type SocketToPass } from "./handover.ts";
-
-/** The system ends all processes of a container with the first one. */
-const FIRST_PROCESS =
-  "The proxy is process 1 of its container, which would end with it, and the new process too. Start another container, and drain this one.";
 
 /** What a daemon gives to its hand-over. */
 export interface HandoverParts extends Pick<
@@ -43,7 +40,7 @@ export function composeHandover(parts: HandoverParts): Handover {
     listSockets: () => [...listListeners(gate), ...listSidecar(inUse), ...listActivated(inherited)],
     findObstacle() {
       if (drain.phase !== "serving") return "The proxy is shutting down, so it does not hand over.";
-      return process.pid === 1 ? FIRST_PROCESS : undefined;
+      return findContainerEnd();
     },
     leave(successor, used, settle) {
       // The service manager takes messages from its main process alone: this is the last one.

@@ -142,16 +142,20 @@ describe("a hand-over that begins", () => {
     }
   });
 
-  needs("unshare")("is refused in the first process of a container, which would end with it", async () => {
-    await using folder = await makeFolder(writeConfig());
-    using echo = listenEcho();
-    const container = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child"];
-    await using family = await startFamily(folder, [...container, await findExecutable()]);
-    using client = await openTunnel(family.port, `127.0.0.1:${echo.port}`);
-    const refused = await family.handOver();
-    expect(refused.code).toBe(1);
-    expect(refused.stderr).toStartWith("No hand-over (409): The proxy is process 1 of its container");
-    client.write("served");
-    await client.untilText("served");
-  });
+  for (const [what, init] of [
+    ["process 1", []],
+    ["the main process", ["sh", "-c", '"$@"; exit', "init"]],
+  ] as const)
+    needs("unshare")(`is refused in ${what} of a container, which would end with it`, async () => {
+      await using folder = await makeFolder(writeConfig());
+      using echo = listenEcho();
+      const container = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child"];
+      await using family = await startFamily(folder, [...container, ...init, await findExecutable()]);
+      using client = await openTunnel(family.port, `127.0.0.1:${echo.port}`);
+      const refused = await family.handOver();
+      expect(refused.code).toBe(1);
+      expect(refused.stderr).toStartWith(`No hand-over (409): The proxy is ${what} of its container`);
+      client.write("served");
+      await client.untilText("served");
+    });
 });

@@ -11,11 +11,11 @@ export const notRun: readonly NotRun[] = [
     because: "needs the checkout and packages of the network: .ci/run runs them",
   },
   { line: /^npm (install|pack) /, because: "needs packages that are built: npm-package.test.ts installs them" },
-  { line: /^\.ci\/try-deb/, because: "makes a whole Debian system: it is run before a release" },
+  { line: /^\.ci\/try-(deb|systemd)/, because: "makes a whole Debian system: it is run before a release" },
   { line: /^\.ci\/release/, because: "builds executables: .ci/run runs it with --smoke" },
   { line: /^(docker|kubectl) /, because: "needs a container runtime: configurations.test.ts checks what is inside" },
   { line: /^apt install /, because: "needs root of a whole system: .ci/release checks the package" },
-  { line: /^systemctl /, because: "needs a running systemd: service-manager.test.ts plays its part" },
+  { line: /^systemctl /, because: "needs a running systemd: .ci/try-systemd has one" },
   {
     line: /^(npm view|apt-get update|htpasswd|cat > squid\.conf|squid -N|mkdir -p lists)/,
     because: "a recording with mirrors of a company: apt.test.ts and everyday-programs.test.ts",

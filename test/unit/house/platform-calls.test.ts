@@ -17,6 +17,7 @@ const kinds: readonly { readonly what: string; readonly pattern: RegExp; readonl
     // Each has a catch, and an answer without the file.
     files: [
       "cli/upgrade-handover.ts",
+      "handover/container-end.ts",
       "net/epoll/runtime-loop.ts",
       "net/libc/descriptor-writer.ts",
       "sidecar/process-families.ts",
