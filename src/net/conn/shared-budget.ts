@@ -43,9 +43,11 @@ export class SharedBudget {
   #turnAt = -Infinity;
   #creditUntil = -Infinity;
 
-  constructor(buckets: TokenBuckets, numbers: readonly number[]) {
+  /** `hasMoved`: the flow has had turns elsewhere, so that it is not new. */
+  constructor(buckets: TokenBuckets, numbers: readonly number[], { hasMoved = false } = {}) {
     this.#buckets = buckets;
     this.#numbers = numbers;
+    if (hasMoved) this.#turnAt = buckets.now();
   }
 
   /** Takes up to `wanted` bytes. After 0 the flow waits, and asks again after `dueIn` milliseconds. */

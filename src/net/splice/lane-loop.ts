@@ -264,7 +264,7 @@ export class LaneLoop {
     const numbers = this.#memory.slotTable.subarray(at, at + maxBuckets);
     const used = Array.from(numbers).filter((number) => number >= 0);
     const { buckets } = this.#setup;
-    return buckets === undefined || used.length === 0 ? undefined : new SharedBudget(buckets, used);
+    return buckets === undefined || used.length === 0 ? undefined : new SharedBudget(buckets, used, { hasMoved: true });
   }
 
   // Neither does anything when the tunnel ended while the command was under way.

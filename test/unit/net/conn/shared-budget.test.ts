@@ -170,6 +170,15 @@ describe("a shared budget", () => {
     expect([...times].filter((at) => at % 100 !== 99)).toEqual([]);
   });
 
+  test("has a large turn at once when the flow has had turns elsewhere", () => {
+    const { buckets } = makeBuckets();
+    buckets.set(0, { bytesPerSecond: 20 * MEGABYTE, burstBytes: 2 * MEGABYTE }, "empty");
+    new SharedBudget(buckets, [0]).take(MEGABYTE);
+    expect(buckets.read(0)).toBe(-1 * MEGABYTE);
+    new SharedBudget(buckets, [0], { hasMoved: true }).take(MEGABYTE);
+    expect(buckets.read(0)).toBe(-5 * MEGABYTE);
+  });
+
   test("does not wait for others where a bucket holds less than what comes meanwhile", () => {
     const { time, buckets } = makeBuckets();
     buckets.set(0, { bytesPerSecond: MEGABYTE, burstBytes: 60_000 }, "empty");
