@@ -46,7 +46,7 @@ const SMOOTH_ROUND_MS = 200;
 /** The same where a turn would have fewer bytes than this: four pipefuls of a lane, so that to wake up costs little beside moving them. */
 const LARGE_BYTES = 4_194_304;
 const LARGE_TURN_MS = 200;
-const LARGE_ROUND_MS = 400;
+const LARGE_ROUND_MS = 300;
 /** The same where a turn would still have fewer bytes than this, because so many wait. */
 const THRIFTY_BYTES = 65_536;
 const THRIFTY_ROUND_MS = 700;

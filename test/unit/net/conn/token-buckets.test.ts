@@ -62,8 +62,8 @@ describe("token buckets", () => {
   test.each([
     // Bytes per second, flows, bytes of a turn, milliseconds between two turns of a flow.
     [20 * MEGABYTE, 1, 4_000_000, 200],
-    [20 * MEGABYTE, 8, 1_000_000, 400],
-    [20 * MEGABYTE, 100, 80_000, 400],
+    [20 * MEGABYTE, 8, 750_000, 300],
+    [20 * MEGABYTE, 100, 65_536, 328],
     [20 * MEGABYTE, 500, 28_000, 700],
     [MEGABYTE, 1, 200_000, 200],
     [MEGABYTE, 8, 65_536, 524],
