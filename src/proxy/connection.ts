@@ -1,4 +1,5 @@
 import { AddressSet } from "../address/address-set.ts";
+import { clientKey } from "../address/client-key.ts";
 import type { Ip } from "../address/ip.ts";
 import type { Conn } from "../net/conn/conn.ts";
 import { acceptTls } from "./accept/accept-tls.ts";
@@ -263,7 +264,8 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
   async #refuse(failure: Failure, request: Request): Promise<void> {
     const { tls, protocols } = this.listener;
     const isHeard = tls === undefined && failure.detail !== "out_of_resources";
-    const reply = isHeard ? await this.services.admission.unreadReplies.find(this.conn, protocols) : undefined;
+    const key = clientKey(this.client, this.#record.runtime.limits.clientPrefix);
+    const reply = isHeard ? await this.services.admission.unreadReplies.find(this.conn, key, protocols) : undefined;
     await request.refuse(failure, true, reply);
   }
 

@@ -60,6 +60,11 @@ describe("fetching a file", () => {
       () => new Response(null, { status: 302, headers: { Location: "file:///etc/passwd" } }),
       "redirects to something that is no URL",
     ],
+    [
+      "a redirect with a user that cannot be decoded",
+      ({ url }) => Response.redirect(url.replace("//", "//%zz:x@"), 302),
+      "has a user or a password in its URL that cannot be decoded",
+    ],
     ["a file that is too large", () => new Response("x".repeat(1024 * 1024 + 1)), "is larger than 1 MiB"],
     [
       "a compressed file",

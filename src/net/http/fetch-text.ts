@@ -60,10 +60,12 @@ type Step = Fetched | { readonly kind: "redirect"; readonly location: string };
 async function ask(url: URL, order: FetchOrder, signal: AbortSignal): Promise<Step> {
   const { protocol, host, pathname, search } = url;
   const { ca, maxBytes, ms, onBytes } = order;
+  const login = readLogin(url);
+  if (login === undefined) return fail("has a user or a password in its URL that cannot be decoded");
   const answer = await exchange({
     method: "GET",
     url: `${protocol}//${host}${pathname}${search}`,
-    headers: listFields(url, order),
+    headers: listFields(login, order),
     ca,
     maxBytes,
     ms,
@@ -100,11 +102,20 @@ function describeFault({ maxBytes, ms }: FetchOrder): { readonly [fault in Excha
   };
 }
 
-function listFields({ username, password }: URL, { etag, lastModified, accept }: FetchOrder): Record<string, string> {
-  const login = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+/** The user and the password for Basic; empty without a user, undefined when a server has sent what is no UTF-8. */
+function readLogin({ username, password }: URL): string | undefined {
+  if (username === "") return "";
+  try {
+    return decodeURIComponent(`${username}:${password}`);
+  } catch {
+    return undefined;
+  }
+}
+
+function listFields(login: string, { etag, lastModified, accept }: FetchOrder): Record<string, string> {
   return {
     Accept: accept ?? "application/x-ns-proxy-autoconfig, application/x-javascript-config, */*;q=0.5",
-    ...(username !== "" && { Authorization: `Basic ${Buffer.from(login).toString("base64")}` }),
+    ...(login !== "" && { Authorization: `Basic ${Buffer.from(login).toString("base64")}` }),
     ...(etag !== undefined && { "If-None-Match": etag }),
     ...(lastModified !== undefined && { "If-Modified-Since": lastModified }),
   };

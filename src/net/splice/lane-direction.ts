@@ -124,7 +124,7 @@ export class LaneDirection {
   }
 
   /**
-   * Moves what can be moved now, up to about a pipeful. Call it when the sink is
+   * Moves what can be moved now, up to about a pipeful, or a turn of its budget. Call it when the sink is
    * writable, or the source is `readable` by an event that was not handled yet.
    */
   takeTurn(readable: boolean): TurnResult {

@@ -163,12 +163,16 @@ export class LaneLoop {
       if (tunnel === undefined) continue;
       const before = tunnel.up.bytes + tunnel.down.bytes;
       this.#handleEvent(tunnel, this.#epoll, index);
-      moved += tunnel.up.bytes + tunnel.down.bytes - before;
-      if (moved < glanceBytes) continue;
-      moved = 0;
-      this.#clock.read();
-      this.#handleLight(this.#glance, this.#glance.wait(0));
+      moved = this.#glanceAfter(moved + tunnel.up.bytes + tunnel.down.bytes - before);
     }
+  }
+
+  /** Handles tunnels with small messages, if so many bytes are worth it. Gives what has moved since the last time. */
+  #glanceAfter(moved: number): number {
+    if (moved < glanceBytes) return moved;
+    this.#clock.read();
+    this.#handleLight(this.#glance, this.#glance.wait(0));
+    return 0;
   }
 
   /** Handles the events of `epoll` that are not of bulk tunnels. Notes the others in `bulkEvents`, and returns their number. */
@@ -217,10 +221,15 @@ export class LaneLoop {
     this.#memory.slotTable[at + slot.downWaitsFor] = down.waitsFor ?? -1;
   }
 
+  /** Gives tunnels their turns. Many have theirs at the same time, and small messages do not wait for all of them. */
   #serveBudgets(): void {
     const { now } = this.#clock;
-    for (let tunnel = this.#budgets.takeDue(now); tunnel !== undefined; tunnel = this.#budgets.takeDue(now))
+    let moved = 0;
+    for (let tunnel = this.#budgets.takeDue(now); tunnel !== undefined; tunnel = this.#budgets.takeDue(now)) {
+      const before = tunnel.up.bytes + tunnel.down.bytes;
       this.#settle(tunnel, tunnel.meetBudgets(now));
+      moved = this.#glanceAfter(moved + tunnel.up.bytes + tunnel.down.bytes - before);
+    }
   }
 
   #handleCommands(): void {

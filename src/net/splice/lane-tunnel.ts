@@ -107,7 +107,7 @@ export class LaneTunnel {
   }
 
   /**
-   * Handles an event of one side: moves at most about a pipeful each way. Returns
+   * Handles an event of one side: moves at most about a pipeful each way, or a turn of its budget. Returns
    * how the tunnel ended, for the caller to close it; undefined while it goes on.
    */
   handle(sideNumber: number, events: number, now: number): LaneEnd | undefined {

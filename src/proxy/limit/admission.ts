@@ -20,7 +20,7 @@ export class Admission {
   /** Connections that have got their last response and are not closed yet. */
   readonly lingering: Lingering;
   /** For those that are not admitted. */
-  readonly unreadReplies = new UnreadReplies();
+  readonly unreadReplies: UnreadReplies;
   readonly #descriptors: Descriptors;
   #connections = 0;
   /** Connections of each client and of each user. */
@@ -32,6 +32,7 @@ export class Admission {
   constructor(descriptors: Descriptors) {
     this.#descriptors = descriptors;
     this.lingering = new Lingering(this, descriptors);
+    this.unreadReplies = new UnreadReplies(this, descriptors);
   }
 
   /** Resolves once no connection holds a slot. */
