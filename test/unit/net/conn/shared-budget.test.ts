@@ -176,7 +176,7 @@ describe("a shared budget", () => {
     new SharedBudget(buckets, [0]).take(MEGABYTE);
     expect(buckets.read(0)).toBe(-1 * MEGABYTE);
     new SharedBudget(buckets, [0], { hasMoved: true }).take(MEGABYTE);
-    expect(buckets.read(0)).toBe(-5 * MEGABYTE);
+    expect(buckets.read(0)).toBe(-4 * MEGABYTE);
   });
 
   test("does not wait for others where a bucket holds less than what comes meanwhile", () => {
