@@ -68,12 +68,15 @@ export const configHints: Hints = {
 /** Where every command but `serve` looks for the configuration: where the flag or the variable says, in the working folder, in that of the service. */
 export function describeSearch({ value, io }: Pick<CommandInput, "value" | "io">): FindOptions {
   const file = value("config");
-  const { configFolder } = io.machine;
+  const { configFolder, isRoot } = io.machine;
+  // Whoever calls sudo means their own files, too.
+  const own = [0, process.geteuid?.(), Number(io.variables["SUDO_UID"])];
   return {
     folder: io.folder,
     variables: io.variables,
     serviceVariables: (found) => readServiceVariables(found, io.machine),
     ...(configFolder !== undefined && { systemFolder: configFolder }),
+    ...(isRoot && { isTrusted: (owner: number) => own.includes(owner) }),
     ...(file !== undefined && { file }),
   };
 }
@@ -106,7 +109,7 @@ export async function loadFromFlags(
   } = {},
 ): Promise<LoadResult> {
   const { warn = (warning) => input.io.tell(`Warning: ${warning}`), flags: set, ownFolder, ...options } = reading;
-  const { systemFolder: _, serviceVariables: __, ...own } = describeSearch(input);
+  const { systemFolder: _, serviceVariables: __, isTrusted: ___, ...own } = describeSearch(input);
   // What a proxy is started with is all that it has.
   const search = ownFolder === true ? own : describeSearch(input);
   const flags = { ...readFlags(input), ...set };

@@ -146,8 +146,12 @@ function judgeState(folder: string, reader: Reader): string | undefined {
   const { account, unit } = reader;
   const hidden = unit?.hidden.find((each) => isWithin(folder, [each]));
   if (unit !== undefined && isWithin(folder, unit.made)) return undefined;
-  if (hidden !== undefined || (unit?.writable && !isWithin(folder, unit.writable)))
-    return `The service cannot write to ${folder}: its unit ${hidden === undefined ? "makes all other folders read-only (ProtectSystem=strict)" : `hides ${hidden}`}. Leave out "state.folder" to have ${unit?.made[0] ?? "the folder of StateDirectory="}, or run "systemctl edit penstock" and write ReadWritePaths=${folder} under [Service].`;
+  const instead = `Leave out "state.folder" to have ${unit?.made[0] ?? "the folder of StateDirectory="}, or`;
+  // ReadWritePaths= does not bring back what is hidden (systemd.exec(5)).
+  if (hidden !== undefined)
+    return `The service cannot keep state in ${folder}: its unit hides ${hidden}. ${instead} name a folder elsewhere.`;
+  if (unit?.writable && !isWithin(folder, unit.writable))
+    return `The service cannot write to ${folder}: its unit makes all other folders read-only (ProtectSystem=strict). ${instead} run "systemctl edit penstock" and write ReadWritePaths=${folder} under [Service].`;
   const walked = walk(folder, account, READ | WRITE | ENTER);
   const make = `install -d -m 700 -o ${account.name} ${quoteWord(folder)}`;
   if (walked === undefined) return undefined;

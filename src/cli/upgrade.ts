@@ -1,7 +1,5 @@
 import { existsSync } from "node:fs";
-import { realpath } from "node:fs/promises";
 import { resolve } from "node:path";
-import { findConfigFile } from "../config/find-config-file.ts";
 import { readTextFile } from "../config/read-file.ts";
 import { formatJson } from "../escape-text.ts";
 import { type Carried, describeCarried } from "../upgrade/carry-capabilities.ts";
@@ -13,11 +11,10 @@ import { KEPT_KEY, readTrustedKeys, type TrustedKey } from "../upgrade/trusted-k
 import { obtainProven, type ProvenFile, type Replacing, type TriedCandidate } from "../upgrade/upgrade.ts";
 import { tryNew, tryPrevious } from "../upgrade/upgrade.ts";
 import { type CommandInput, createCommand } from "./command.ts";
-import { describeSearch } from "./config-args.ts";
 import { sidecarArgs } from "./find-sidecar.ts";
 import { exitCodes } from "./io.ts";
 import { describeShare, showProgress } from "./progress.ts";
-import { isCompiled } from "./start-successor.ts";
+import { findTarget, findTriedFile } from "./upgrade-target.ts";
 import { catchUp, type HandedOver, type Handover, findRunning, handOverTo } from "./upgrade-handover.ts";
 
 /** `penstock upgrade`: another executable in the place of this one, and in the running proxy. */
@@ -131,8 +128,9 @@ async function prepare(input: CommandInput, say: Say, leftovers: Leftovers, turn
   const running = await findRunning(input);
   if (!running.ok) return running;
   const configuration = await findTriedFile(input);
-  const replacing = describeReplacing(target.value, leftovers, configuration, input);
-  const common = { replacing, configuration, running: running.value };
+  if (!configuration.ok) return configuration;
+  const replacing = describeReplacing(target.value, leftovers, configuration.value, input);
+  const common = { replacing, configuration: configuration.value, running: running.value };
   if (input.has("rollback")) {
     const tried = await tryPrevious(replacing);
     if (!tried.ok) return tried;
@@ -208,25 +206,6 @@ async function apply(
   await installed.value.keep();
   const handedOver = handed.value;
   return done({ ...tested, replaced: true, previous, ...(carried && { carried }), ...(handedOver && { handedOver }) });
-}
-
-/** The configuration that the new version must accept: found here, so that an older version need not find it. */
-async function findTriedFile(input: CommandInput): Promise<string | undefined> {
-  const found = await findConfigFile(describeSearch(input));
-  return found.ok ? found.value.file : input.value("config");
-}
-
-/** The file to replace. One that runs from source has none. */
-async function findTarget({ value, io }: CommandInput): Promise<Outcome<string>> {
-  const named = value("executable");
-  if (named === undefined && !isCompiled(process.argv))
-    return refuse("arguments", "Penstock runs from its source here. Name the file to replace with --executable PATH.");
-  const path = named === undefined ? process.execPath : resolve(io.folder, named);
-  try {
-    return done(await realpath(path));
-  } catch {
-    return refuse("arguments", `--executable is ${path}, which is not there.`);
-  }
 }
 
 function findContradiction({ value, has }: CommandInput): string | undefined {

@@ -21,6 +21,8 @@ export interface FindOptions {
   readonly variables: Readonly<Record<string, string | undefined>>;
   /** Variables that a configuration has beside those: of the service that runs with it. */
   readonly serviceVariables?: (file: string) => Readonly<Record<string, string>>;
+  /** Whether a file of the working folder that nobody named may be read, by the number of its owner. Default: any. */
+  readonly isTrusted?: (owner: number) => boolean;
 }
 
 /** The file, absolute; or none, and what was seen instead. */
@@ -48,6 +50,7 @@ export async function findConfigFile({
   systemFolder,
   file,
   variables,
+  isTrusted,
 }: FindOptions): Promise<Checked<FoundConfig>> {
   const named = file ?? variables[CONFIG_VARIABLE];
   if (named !== undefined) {
@@ -61,7 +64,14 @@ export async function findConfigFile({
   }
   const here = await lookInto(folder);
   if (!here.ok) return refuse(here.message);
-  if (here.file !== undefined) return { ok: true, value: { file: here.file } };
+  if (here.file !== undefined) {
+    const { uid } = await lstat(here.file);
+    if (folder !== systemFolder && isTrusted?.(uid) === false)
+      return refuse(
+        `${here.file} belongs to user ${uid}. Root does not read the configuration of another user, which can be a program, unless --config names it.`,
+      );
+    return { ok: true, value: { file: here.file } };
+  }
   const similar = await findSimilar(folder);
   if (systemFolder === undefined || systemFolder === folder) return { ok: true, value: { similar } };
   const there = await lookInto(systemFolder);

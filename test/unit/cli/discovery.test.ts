@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { chown } from "node:fs/promises";
 import { runCli } from "../../../src/cli/run-cli.ts";
 import { createFakeIo } from "../../support/fake-io.ts";
 import { makeFolder } from "../../support/temporary-folder.ts";
@@ -86,6 +87,38 @@ describe("where the working folder has no configuration", () => {
     expect(await runCli(["check"], io)).toBe(0);
     expect(io.told.join("\n")).toContain("Run this as root if that of the service is meant.");
   });
+});
+
+const asRoot = process.geteuid?.() === 0 ? test : test.skip;
+
+asRoot("root reads no configuration of another user that nobody named", async () => {
+  await using own = await makeFolder({
+    "proxy.config.json": { sidecar: { unix: "s.sock", token: "0123456789abcdef" } },
+  });
+  const file = `${own.path}/proxy.config.json`;
+  await chown(file, 4242, 4242);
+  const run = async (isRoot: boolean, variables: Record<string, string>, ...argv: string[]) => {
+    const machine = { configFolder: "/nonexistent", root: "/nonexistent", isRoot };
+    const io = createFakeIo({ folder: own.path, variables, machine });
+    return { code: await runCli(argv, io), told: io.told.join("\n") };
+  };
+  const refused = `${file} belongs to user 4242. Root does not read the configuration of another user`;
+  for (const [command, code] of [
+    ["check", 78],
+    ["explain 192.0.2.1:25", 78],
+    ["status", 2],
+    ["reload", 2],
+  ] as const) {
+    const ran = await run(true, {}, ...command.split(" "));
+    expect({ command, code: ran.code, isRefused: ran.told.includes(refused) }).toEqual({
+      command,
+      code,
+      isRefused: true,
+    });
+  }
+  expect(await run(true, {}, "check", "--config", file)).toMatchObject({ code: 0 });
+  expect(await run(true, { SUDO_UID: "4242" }, "check")).toMatchObject({ code: 0 });
+  expect(await run(false, {}, "check")).toMatchObject({ code: 0 });
 });
 
 test("root sees the variables that the unit gives the service, and nobody else does", async () => {

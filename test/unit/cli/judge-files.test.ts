@@ -181,6 +181,16 @@ describe("check as root", () => {
     expect((await check()).code).toBe(0);
   });
 
+  test("says that state cannot be kept where the unit hides it, whatever it lets the service write to", async () => {
+    await using stand = await makeStand(
+      { state: { folder: "/home/penstock/state" } },
+      `${UNIT}StateDirectory=penstock\nProtectSystem=strict\nProtectHome=yes\nReadWritePaths=/home/penstock/state\n`,
+    );
+    expect((await stand.check()).told).toContain(
+      'state.folder: The service cannot keep state in /home/penstock/state: its unit hides /home. Leave out "state.folder" to have /var/lib/penstock, or name a folder elsewhere.',
+    );
+  });
+
   test("says that state cannot be kept in a folder of somebody else", async () => {
     await using stand = await makeStand({ state: { folder: "state" } }, UNIT);
     const { folder, check } = stand;

@@ -155,6 +155,23 @@ describe("what the new version accepts", () => {
     expect(JSON.parse(printed)).toMatchObject({ ok: true, configuration: `${path}/mine.json` });
   });
 
+  test("is asked of nobody where the present version would take no configuration", async () => {
+    await using folder = await makeFolder({
+      penstock: script("0.2.0"),
+      "penstock.previous": `${script("0.1.0")}[ "$1" = version ] || touch tried\n`,
+      "proxy.config.json": {},
+      "proxy.config.yaml": "{}",
+    });
+    for (const name of ["penstock", "penstock.previous"]) await chmod(`${folder.path}/${name}`, 0o755);
+    const io = createFakeIo({ folder: folder.path, variables: { PATH: process.env["PATH"] } });
+    expect(await runCli(["upgrade", ...executable, "--rollback", "--replace-only"], io)).toBe(78);
+    expect(io.told).toEqual([
+      "Cannot use the configuration.",
+      `  Found proxy.config.json and proxy.config.yaml in ${folder.path}. Keep one of them, or choose with --config.`,
+    ]);
+    expect(await Bun.file(`${folder.path}/tried`).exists()).toBe(false);
+  });
+
   test("is the defaults where no configuration was found", async () => {
     const { told } = await tryBack({});
     expect(told[0]).toBe(
