@@ -17,7 +17,7 @@ export interface OpenOptions extends LostPeriods {
 
 /** Days for which rows are kept: 13 months. */
 const KEPT_DAYS = 400;
-/** Days by which the day may advance at once for old rows to be forgotten: a clock that is far ahead forgets nothing. */
+/** Days by which the day may advance at once for old rows to be forgotten: a clock that jumps far ahead forgets nothing then. */
 const MAX_STEP_DAYS = 31;
 /** Milliseconds for which another process is waited for. Two of them at a hand-over take microseconds. */
 const BUSY_MS = 400;

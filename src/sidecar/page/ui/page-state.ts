@@ -42,7 +42,11 @@ export class PageState {
     if (known !== undefined) return known;
     const ask = (signal: AbortSignal) => this.session.ask<T>(path, { signal });
     const isHidden = (): boolean => document.hidden;
-    const followed = new FollowedAnswer<T>({ ask, everyMs, isHidden, forget: () => this.#answers.delete(key) });
+    // Another one may have taken its place meanwhile.
+    const forget = (): void => {
+      if (this.#answers.get(key) === followed) this.#answers.delete(key);
+    };
+    const followed = new FollowedAnswer<T>({ ask, everyMs, isHidden, forget });
     this.#answers.set(key, followed);
     return followed;
   }
