@@ -1,18 +1,12 @@
-import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { Browser } from "../support/browser.ts";
-import { isInstalled, needs } from "../support/needs.ts";
+import { describe, expect } from "bun:test";
+import { needs } from "../support/needs.ts";
 import { sampleRow, sampleUpstreams } from "../support/page-samples.ts";
 import { startPageStand } from "../support/page-stand.ts";
 import { openPage } from "../support/page-tab.ts";
+import { shareBrowser } from "../support/share-browser.ts";
 
 const inBrowser = needs("chromium");
-const stack = new AsyncDisposableStack();
-let browser: Browser;
-
-beforeAll(async () => {
-  if (isInstalled("chromium")) browser = stack.use(await Browser.start());
-});
-afterAll(() => stack.disposeAsync());
+const browser = shareBrowser();
 
 /** What peers may call themselves. Each runs `alert` or leaves a mark where it is taken for more than text. */
 const hostileNames = [
@@ -89,7 +83,7 @@ describe("names that are meant to be taken for HTML", () => {
         { name: `single ${name}`, kind: name, address: name, dialling: 0, dialled: 0, failed: 0 },
       ]),
     });
-    const tab = await openPage(browser, stand.url);
+    const tab = await openPage(browser(), stand.url);
     const allowed =
       "a aside b body br button canvas circle code dd details dialog div dl dt h1 h2 h3 head header html i input label li link main meta nav ol option p path script section select small span summary svg table tbody td th thead time title tr ul";
     /** Elements and attributes that are not of the page. */
@@ -138,7 +132,7 @@ describe("names that are meant to be taken for HTML", () => {
 
   inBrowser("find a policy that stops what would get through", async () => {
     await using stand = await startPageStand();
-    const tab = await openPage(browser, stand.url);
+    const tab = await openPage(browser(), stand.url);
     const outcomes = await tab.evaluate<string[]>(`Promise.all([
       () => { document.body.insertAdjacentHTML("beforeend", "<img src=x onerror=alert(1)>"); },
       () => { Function("alert(1)")(); },
@@ -161,7 +155,7 @@ describe("names that are meant to be taken for HTML", () => {
           headers: { "Content-Type": "text/html" },
         }),
     });
-    const tab = await browser.open();
+    const tab = await browser().open();
     await tab.go(outside.url.href);
     await tab.until("document.querySelector('iframe')");
     expect(await tab.evaluate("document.querySelector('iframe').contentDocument === null")).toBe(true);

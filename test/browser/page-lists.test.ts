@@ -1,18 +1,12 @@
-import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { Browser } from "../support/browser.ts";
-import { isInstalled, needs } from "../support/needs.ts";
+import { describe, expect } from "bun:test";
+import { needs } from "../support/needs.ts";
 import { startPageStand } from "../support/page-stand.ts";
 import { openPage } from "../support/page-tab.ts";
+import { shareBrowser } from "../support/share-browser.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 const inBrowser = needs("chromium");
-const stack = new AsyncDisposableStack();
-let browser: Browser;
-
-beforeAll(async () => {
-  if (isInstalled("chromium")) browser = stack.use(await Browser.start());
-});
-afterAll(() => stack.disposeAsync());
+const browser = shareBrowser();
 
 /** The cells of the table, row by row. */
 const CELLS = `[...document.querySelectorAll(".sheet tbody tr")].map((row) => [...row.cells].map((cell) => cell.innerText.replace(/\\s+/g, " ").trim()))`;
@@ -38,7 +32,7 @@ describe("the lists of rules", () => {
         ],
       },
     });
-    const tab = await openPage(browser, stand.url, { hash: "#/lists" });
+    const tab = await openPage(browser(), stand.url, { hash: "#/lists" });
     await tab.until("document.querySelector('.sheet tbody tr')");
     expect(await tab.evaluate<string[][]>(CELLS)).toEqual([
       ["@dev", "in use", "12,345", "3 m 00 s ago", "0"],
@@ -55,7 +49,7 @@ describe("the lists of rules", () => {
 
   inBrowser("are said to be none where no rule uses one", async () => {
     await using stand = await startPageStand({ status: { lists: [] } });
-    const tab = await openPage(browser, stand.url, { hash: "#/lists" });
+    const tab = await openPage(browser(), stand.url, { hash: "#/lists" });
     await tab.until("document.querySelector('.waiting')");
     expect(await tab.text("main")).toContain("No rule uses a list from a file or a URL.");
   });
@@ -64,7 +58,7 @@ describe("the lists of rules", () => {
 describe("what two parts of the page show", () => {
   inBrowser("is asked for once, also when the tab was hidden in the meantime", async () => {
     await using stand = await startPageStand();
-    const tab = await openPage(browser, stand.url);
+    const tab = await openPage(browser(), stand.url);
     const asked = (): number => tab.requests.filter((url) => url.endsWith("/series?span=1d")).length;
     await tab.click(".segments button:last-child");
     await tab.until("document.querySelector('[role=slider]')?.getAttribute('aria-valuemin') === '-1439'");

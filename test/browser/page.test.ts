@@ -1,20 +1,14 @@
-import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { Browser } from "../support/browser.ts";
-import { isInstalled, needs } from "../support/needs.ts";
+import { describe, expect } from "bun:test";
+import { needs } from "../support/needs.ts";
 import { sampleRow, sampleRows } from "../support/page-samples.ts";
 import { PAGE_TOKEN, startPageStand } from "../support/page-stand.ts";
 import { openPage } from "../support/page-tab.ts";
 import { grant } from "../support/sidecar-tokens.ts";
+import { shareBrowser } from "../support/share-browser.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 const inBrowser = needs("chromium");
-const stack = new AsyncDisposableStack();
-let browser: Browser;
-
-beforeAll(async () => {
-  if (isInstalled("chromium")) browser = stack.use(await Browser.start());
-});
-afterAll(() => stack.disposeAsync());
+const browser = shareBrowser();
 
 /** The ids of the rows in sight, from above. */
 const SHOWN_IDS = `[...document.querySelectorAll("#tunnel-rows .row[data-id]")].map((row) => row.dataset.id)`;
@@ -22,7 +16,7 @@ const SHOWN_IDS = `[...document.querySelectorAll("#tunnel-rows .row[data-id]")].
 describe("who opens the page", () => {
   inBrowser("is asked for the token once, and told when it is wrong", async () => {
     await using stand = await startPageStand({ rows: sampleRows(3) });
-    const tab = await browser.open();
+    const tab = await browser().open();
     await tab.go(`${stand.url}/`);
     await tab.until("document.activeElement?.id === 'token'");
     await tab.type("not-the-token");
@@ -52,14 +46,14 @@ describe("who opens the page", () => {
 
   inBrowser("is asked again when the token is not valid any more", async () => {
     await using stand = await startPageStand();
-    const tab = await openPage(browser, stand.url, { token: "old" });
+    const tab = await openPage(browser(), stand.url, { token: "old" });
     await tab.until("document.querySelector('#token')");
     expect(await tab.text("#token-problem")).toBe("The bearer token is wrong.");
   });
 
   inBrowser("asks its own sidecar, and nobody else", async () => {
     await using stand = await startPageStand({ rows: sampleRows(3) });
-    const tab = await openPage(browser, stand.url);
+    const tab = await openPage(browser(), stand.url);
     expect(new Set(tab.requests.map((url) => new URL(url).origin))).toEqual(new Set([stand.url]));
     expect(tab.complaints).toEqual([]);
   });
@@ -68,7 +62,7 @@ describe("who opens the page", () => {
 describe("the overview", () => {
   inBrowser("shows the figures of the sidecar", async () => {
     await using stand = await startPageStand({ rows: sampleRows(37) });
-    const tab = await openPage(browser, stand.url);
+    const tab = await openPage(browser(), stand.url);
     const text = await tab.text("main");
     for (const figure of ["63.7 MB/s", "9.5 MB/s", "37", "67 connections", "38/s", "12 ms", "94 ms", "82", "11.5 TB"])
       expect(text.replaceAll(/\s+/g, " ")).toContain(figure);
@@ -82,7 +76,7 @@ describe("the overview", () => {
 
   inBrowser("tells the values under the cursor of a chart to those who cannot see it", async () => {
     await using stand = await startPageStand();
-    const tab = await openPage(browser, stand.url);
+    const tab = await openPage(browser(), stand.url);
     const chart = "document.querySelector('[role=slider]')";
     await tab.evaluate(`${chart}.focus()`);
     await tab.press("End");
@@ -100,7 +94,7 @@ describe("the overview", () => {
 
   inBrowser("shows a day by the minute", async () => {
     await using stand = await startPageStand();
-    const tab = await openPage(browser, stand.url);
+    const tab = await openPage(browser(), stand.url);
     await tab.click(".segments button:last-child");
     await tab.until("document.querySelector('[role=slider]')?.getAttribute('aria-valuemin') === '-1439'");
     expect(tab.requests.filter((url) => url.endsWith("/series?span=1d"))).not.toEqual([]);
@@ -115,7 +109,7 @@ describe("the table of tunnels", () => {
       { ...sampleRow(3), id: "other", user: "bob", bytes_down: 5000, target: "three.example:443" },
     ];
     await using stand = await startPageStand({ rows });
-    const tab = await openPage(browser, stand.url, { hash: "#/tunnels" });
+    const tab = await openPage(browser(), stand.url, { hash: "#/tunnels" });
     await tab.click(".cell.down button");
     await tab.until(`${SHOWN_IDS}.join() === 'large,other,small'`);
     await tab.click(".cell.down button");
@@ -133,7 +127,7 @@ describe("the table of tunnels", () => {
 
   inBrowser("opens a tunnel with its stages, TLS facts and handshake", async () => {
     await using stand = await startPageStand({ rows: [{ ...sampleRow(1), id: "one" }] });
-    const tab = await openPage(browser, stand.url, { hash: "#/tunnels" });
+    const tab = await openPage(browser(), stand.url, { hash: "#/tunnels" });
     await tab.click("[data-id=one] .target");
     await tab.until("document.querySelector('.sequence')");
     const text = await tab.text(".panel");
@@ -155,7 +149,7 @@ describe("the table of tunnels", () => {
   inBrowser("ends one, and all of a user, after a question", async () => {
     const rows = ["alice", "alice", "bob"].map((user, at) => ({ ...sampleRow(at + 1), id: `t${at}`, user }));
     await using stand = await startPageStand({ rows, everyMs: 100 });
-    const tab = await openPage(browser, stand.url, { hash: "#/tunnels" });
+    const tab = await openPage(browser(), stand.url, { hash: "#/tunnels" });
     await tab.click("[data-id=t2] .target");
     await tab.click(".panel .danger");
     await tab.until("document.querySelector('dialog[open]')");
@@ -180,7 +174,7 @@ describe("the table of tunnels", () => {
   inBrowser("offers to end nothing to a token that may only read, and says so", async () => {
     const tokens = [grant("reader", "read")];
     await using stand = await startPageStand({ rows: sampleRows(2), tokens });
-    const tab = await openPage(browser, stand.url, { hash: "#/tunnels?filter=user:alice", token: "reader" });
+    const tab = await openPage(browser(), stand.url, { hash: "#/tunnels?filter=user:alice", token: "reader" });
     await tab.until("document.querySelector('main').innerText.includes('This token may not end tunnels')");
     await tab.click(".row[data-id] .target");
     await tab.until("document.querySelector('.panel .facts')");
@@ -194,7 +188,7 @@ describe("the table of tunnels", () => {
 
   inBrowser("works with the keyboard alone", async () => {
     await using stand = await startPageStand({ rows: sampleRows(300), everyMs: 100 });
-    const tab = await openPage(browser, stand.url, { hash: "#/tunnels?sort=user" });
+    const tab = await openPage(browser(), stand.url, { hash: "#/tunnels?sort=user" });
     await tab.until("document.querySelector('.row[data-id]')");
     const reached: string[] = [];
     for (let at = 0; at < 40 && !reached.includes("tunnel-rows"); at += 1) {
@@ -226,7 +220,7 @@ describe("the table of tunnels", () => {
   inBrowser("is where it was after the connection broke", async () => {
     const rows = sampleRows(400);
     const first = await startPageStand({ rows, everyMs: 100 });
-    const tab = await openPage(browser, first.url, { hash: "#/tunnels?sort=user&filter=corp" });
+    const tab = await openPage(browser(), first.url, { hash: "#/tunnels?sort=user&filter=corp" });
     await tab.until("document.querySelector('.row[data-id]')");
     await tab.evaluate("document.querySelector('#tunnel-rows').scrollTop = 2000");
     await tab.until(
@@ -257,7 +251,7 @@ describe("the table of tunnels", () => {
 
   inBrowser("has elements only for the rows in sight", async () => {
     await using stand = await startPageStand({ rows: sampleRows(5000) });
-    const tab = await openPage(browser, stand.url, { hash: "#/tunnels" });
+    const tab = await openPage(browser(), stand.url, { hash: "#/tunnels" });
     await tab.until("document.querySelector('#tunnel-rows').getAttribute('aria-rowcount') === '5001'");
     expect(await tab.evaluate<number>("document.querySelectorAll('#tunnel-rows .row').length")).toBeLessThan(120);
   });

@@ -24,7 +24,16 @@ export function needs(...programs: readonly string[]): Register {
   const missing = programs.filter((name) => !isInstalled(name));
   if (missing.length === 0)
     return (name, body, ms = PROGRAM_MS) => test(name, body, { timeout: ms, retry: PROGRAM_RETRIES });
-  const reason = `not installed: ${missing.join(", ")}`;
+  return leaveOut(`not installed: ${missing.join(", ")}`);
+}
+
+/** Gives the `test` function of tests that give files away, which only root may. For others they are skipped, or fail with `CI=true`. */
+export function needsRoot(): Register {
+  if (process.geteuid?.() !== 0) return leaveOut("needs root");
+  return (name, body, ms) => test(name, body, ms);
+}
+
+function leaveOut(reason: string): Register {
   if (process.env["CI"] === "true")
     return (name) =>
       test(name, () => {

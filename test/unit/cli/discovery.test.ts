@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { chown } from "node:fs/promises";
 import { runCli } from "../../../src/cli/run-cli.ts";
 import { createFakeIo } from "../../support/fake-io.ts";
+import { needsRoot } from "../../support/needs.ts";
 import { makeFolder } from "../../support/temporary-folder.ts";
 
 /** A working folder without a configuration, and the folder of the service with this one. */
@@ -89,7 +90,7 @@ describe("where the working folder has no configuration", () => {
   });
 });
 
-const asRoot = process.geteuid?.() === 0 ? test : test.skip;
+const asRoot = needsRoot();
 
 asRoot("root reads no configuration of another user that nobody named", async () => {
   await using own = await makeFolder({
